@@ -1,0 +1,74 @@
+"""What to do next. Everything that the scheduler ever asks for is one of these.
+
+Rule of this file: imperative, no behaviour.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from allcores.core.events import Outcome
+
+
+class Boot(NamedTuple):
+    """Start a worker under this number, which was never used before in this job."""
+
+    worker: int
+
+
+class Send(NamedTuple):
+    """Give the items [start, stop) of the chunk that was offered under ``chunk`` to a worker."""
+
+    worker: int
+    chunk: int
+    start: int
+    stop: int
+
+
+class Look(NamedTuple):
+    """Find out what a worker runs and since when; answer with ``Seen``."""
+
+    worker: int
+
+
+class Kill(NamedTuple):
+    """Stop a worker now; it will be reported lost."""
+
+    worker: int
+
+
+class Deliver(NamedTuple):
+    """These items are settled: put the outcome in order."""
+
+    outcome: Outcome
+
+
+class DeliverLost(NamedTuple):
+    """This item is settled: its worker died while it ran."""
+
+    index: int
+    signal: int | None
+    exitcode: int | None
+    cause: str
+
+
+class DeliverTimeout(NamedTuple):
+    """This item is settled: it ran too long."""
+
+    index: int
+    seconds: float
+
+
+class Forget(NamedTuple):
+    """Every item of this chunk is settled: what was packed for it is not needed any more."""
+
+    chunk: int
+
+
+class Abort(NamedTuple):
+    """The job cannot go on."""
+
+    error: BaseException
+
+
+Command = Boot | Send | Look | Kill | Deliver | DeliverLost | DeliverTimeout | Forget | Abort

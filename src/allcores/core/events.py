@@ -1,0 +1,117 @@
+"""What happened. Everything that the scheduler is ever told is one of these.
+
+Rule of this file: past tense, no behaviour, and nothing that is opened: the ``body`` of an outcome is
+opaque here and stays so until the calling thread unpacks it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+VALUES = 0  # one body for each item of [start, stop)
+NODE = 1  # one reduced value for all of [start, stop)
+ERROR = 2  # the item `start` failed; the body is its exception
+
+
+class Outcome(NamedTuple):
+    """What became of the consecutive items [start, stop)."""
+
+    start: int
+    stop: int
+    kind: int
+    body: object
+    size_bytes: int = 0
+    retryable: bool = False
+
+
+class Offered(NamedTuple):
+    """The caller has pulled the items [first, first + count) and packed them: they may be dispatched."""
+
+    first: int
+    count: int
+    size_bytes: int = 0
+
+
+class SourceEnded(NamedTuple):
+    """The input has no more items."""
+
+
+class RanInline(NamedTuple):
+    """The calling thread has run the items [first, first + count) itself."""
+
+    outcomes: Sequence[Outcome]
+    seconds: float
+    cpu_seconds: float
+
+
+class WorkerReady(NamedTuple):
+    """A worker has answered for the first time."""
+
+    worker: int
+
+
+class ItemsDone(NamedTuple):
+    """A worker reports items of one chunk; ``last`` when it will report no more of that piece."""
+
+    worker: int
+    outcomes: Sequence[Outcome]
+    seconds: float
+    cpu_seconds: float
+    last: bool
+
+
+class WorkerLost(NamedTuple):
+    """A worker is gone; ``running`` is the item that it was running, if any."""
+
+    worker: int
+    running: int | None
+    signal: int | None
+    exitcode: int | None
+    cause: str
+
+
+class Seen(NamedTuple):
+    """The answer to ``Look``: the item that the worker runs, if any, and since when."""
+
+    worker: int
+    running: int | None
+    since: float
+
+
+class StartFailed(NamedTuple):
+    """No worker can be had for this job, for the reason given."""
+
+    error: BaseException
+
+
+class Consumed(NamedTuple):
+    """The user has taken the results of the next ``count`` items."""
+
+    count: int
+    size_bytes: int
+
+
+class Ticked(NamedTuple):
+    """A time that the scheduler asked to be woken at has come."""
+
+
+class Resized(NamedTuple):
+    """The plan now wants this many workers."""
+
+    workers: int
+
+
+Event = (
+    Offered
+    | SourceEnded
+    | RanInline
+    | WorkerReady
+    | ItemsDone
+    | WorkerLost
+    | Seen
+    | StartFailed
+    | Consumed
+    | Ticked
+    | Resized
+)

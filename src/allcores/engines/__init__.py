@@ -1,0 +1,1 @@
+"""Ways to run chunks, one small class each behind ``base.Engine``."""

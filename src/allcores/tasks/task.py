@@ -1,0 +1,99 @@
+"""A task: what is done with each item.
+
+A task is the fused chain of a stream's stages and, where the stream ends in a reduction, the reduction.
+``Task.run`` turns one item into its output; with a filter or a flat_map in the chain (``spreads``) the output
+is the list of values that the item became.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from allcores.core.combine import Reduction
+
+MAP, STARMAP, FILTER, FLAT_MAP = "map", "starmap", "filter", "flat_map"
+
+
+class Task:
+    """The stages that each item passes through, and what the outputs are reduced with, if anything.
+
+    Attributes:
+        stages: pairs of a kind (map, starmap, filter, flat_map) and the user's function.
+        reduction: how outputs are reduced (None: they are results themselves).
+        retry_on: classes of exceptions after which an item may be tried again.
+        spreads: whether an item's output is a list of values.
+    """
+
+    __slots__ = ("_run", "reduction", "retry_on", "spreads", "stages")
+
+    def __init__(
+        self,
+        stages: tuple[tuple[str, Callable[..., Any]], ...],
+        reduction: Reduction | None = None,
+        retry_on: tuple[type[BaseException], ...] = (),
+    ) -> None:
+        self.stages = stages
+        self.reduction = reduction
+        self.retry_on = retry_on
+        self.spreads = any(kind in (FILTER, FLAT_MAP) for kind, _ in stages)
+        self._run: Callable[[Any], Any] | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Task, (self.stages, self.reduction, self.retry_on)
+
+    @property
+    def run(self) -> Callable[[Any], Any]:
+        """The function from one item to its output."""
+        if self._run is None:
+            self._run = _compose(self.stages, self.spreads)
+        return self._run
+
+
+def _compose(stages: tuple[tuple[str, Callable[..., Any]], ...], spreads: bool) -> Callable[[Any], Any]:
+    if spreads:
+        return _spreading(stages)
+    functions = [_unstarred(function) if kind == STARMAP else function for kind, function in stages]
+    if not functions:
+        return _identity
+    if len(functions) == 1:
+        return functions[0]
+
+    def run(item: Any) -> Any:
+        for function in functions:
+            item = function(item)
+        return item
+
+    return run
+
+
+def _spreading(stages: tuple[tuple[str, Callable[..., Any]], ...]) -> Callable[[Any], list[Any]]:
+    def run(item: Any) -> list[Any]:
+        values = [item]
+        for kind, function in stages:
+            if kind == MAP:
+                values = [function(value) for value in values]
+            elif kind == STARMAP:
+                values = [function(*value) for value in values]
+            elif kind == FILTER:
+                values = [value for value in values if function(value)]
+            else:
+                values = [output for value in values for output in function(value)]
+            if not values:
+                break
+        return values
+
+    return run
+
+
+def _unstarred(function: Callable[..., Any]) -> Callable[[Any], Any]:
+    def call(arguments: Any) -> Any:
+        return function(*arguments)
+
+    return call
+
+
+def _identity(item: Any) -> Any:
+    return item
