@@ -14,7 +14,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
     from typing import Any
 
 ONE_ITEM_LEAVES = 512
@@ -81,3 +81,91 @@ def leaf_end(index: int) -> int:
     """
     length = leaf_length(index)
     return index - index % length + length
+
+
+class Collector:
+    """Reduces a consecutive run of items as far as the items it was fed allow.
+
+    It holds segments (start, stop, is_node, value): nodes are values of aligned blocks, merged with their
+    sibling as soon as both are there; the others are lists of raw outputs, of a leaf whose head is elsewhere
+    or whose end has not come yet.
+    """
+
+    __slots__ = ("_fold", "_leaf_end", "_merge", "_raw", "_raw_start", "_segments", "_spreads")
+
+    def __init__(self, reduction: Reduction, spreads: bool) -> None:
+        self._fold = reduction.fold
+        self._merge = reduction.merge
+        self._spreads = spreads
+        self._segments: list[tuple[int, int, bool, Any]] = []
+        self._raw: list[Any] = []
+        self._raw_start = 0
+        self._leaf_end = 0
+
+    def item(self, index: int, output: Any) -> None:
+        """Takes the output of the next item (with ``spreads`` the list of its outputs). Raises StepFailed."""
+        if not self._raw:
+            self._raw_start = index
+            self._leaf_end = leaf_end(index)
+        self._raw.append(output)
+        if index + 1 == self._leaf_end:
+            self._end_leaf()
+
+    def node(self, start: int, stop: int, value: Any) -> None:
+        """Takes the value of the next aligned block [start, stop). Raises StepFailed."""
+        self._segments.append((start, stop, True, value))
+        self._merge_siblings()
+
+    def take(self) -> list[tuple[int, int, bool, Any]]:
+        """Hands over the segments that it holds, and holds nothing any more."""
+        segments, self._segments = self._segments, []
+        if self._raw:
+            segments.append((self._raw_start, self._raw_start + len(self._raw), False, self._raw))
+            self._raw = []
+        return segments
+
+    def result(self) -> Any:
+        """The value of everything fed since index 0, or ``ABSENT``. Raises StepFailed."""
+        if self._raw:
+            self._end_leaf()
+        while len(self._segments) > 1:
+            self._merge_last_two()
+        return self._segments[0][3] if self._segments else ABSENT
+
+    def _end_leaf(self) -> None:
+        start, raw = self._raw_start, self._raw
+        self._raw = []
+        if start % leaf_length(start):
+            self._segments.append((start, start + len(raw), False, raw))
+        else:
+            self.node(start, start + len(raw), self._folded(start, raw))
+
+    def _folded(self, start: int, raw: list[Any]) -> Any:
+        outputs = [value for values in raw for value in values] if self._spreads else raw
+        if not outputs:
+            return ABSENT
+        try:
+            return self._fold(outputs)
+        except Exception as error:
+            raise StepFailed(start) from error
+
+    def _merge_siblings(self) -> None:
+        while len(self._segments) > 1:
+            (left_start, left_stop, left_is_node, _), (start, stop, is_node, _) = self._segments[-2:]
+            size = stop - start
+            siblings = left_stop - left_start == size and left_start % (2 * size) == 0
+            if not (siblings and is_node and left_is_node):
+                return
+            self._merge_last_two()
+
+    def _merge_last_two(self) -> None:
+        start, stop, _, right = self._segments.pop()
+        left_start, _, _, left = self._segments.pop()
+        if left is ABSENT or right is ABSENT:
+            value = right if left is ABSENT else left
+        else:
+            try:
+                value = self._merge(left, right)
+            except Exception as error:
+                raise StepFailed(start) from error
+        self._segments.append((left_start, stop, True, value))
