@@ -38,15 +38,17 @@ class Kill(NamedTuple):
 
 
 class Deliver(NamedTuple):
-    """These items are settled: put the outcome in order."""
+    """These items are settled: put the outcome in order. ``chunk`` is None for items that ran inline."""
 
     outcome: Outcome
+    chunk: int | None
 
 
 class DeliverLost(NamedTuple):
     """This item is settled: its worker died while it ran."""
 
-    index: int
+    item: int
+    chunk: int
     signal: int | None
     exitcode: int | None
     cause: str
@@ -55,7 +57,8 @@ class DeliverLost(NamedTuple):
 class DeliverTimeout(NamedTuple):
     """This item is settled: it ran too long."""
 
-    index: int
+    item: int
+    chunk: int
     seconds: float
 
 
@@ -65,10 +68,18 @@ class Forget(NamedTuple):
     chunk: int
 
 
+class RunHere(NamedTuple):
+    """No worker will ever run the items [start, stop) of this chunk: the calling thread has to."""
+
+    chunk: int
+    start: int
+    stop: int
+
+
 class Abort(NamedTuple):
     """The job cannot go on."""
 
     error: BaseException
 
 
-Command = Boot | Send | Look | Kill | Deliver | DeliverLost | DeliverTimeout | Forget | Abort
+Command = Boot | Send | Look | Kill | Deliver | DeliverLost | DeliverTimeout | Forget | RunHere | Abort

@@ -26,10 +26,10 @@ class Outcome(NamedTuple):
 
 
 class Offered(NamedTuple):
-    """The caller has pulled the items [first, first + count) and packed them: they may be dispatched."""
+    """The caller has pulled the items [first, first + items) and packed them: they may be dispatched."""
 
     first: int
-    count: int
+    items: int
     size_bytes: int = 0
 
 
@@ -38,9 +38,10 @@ class SourceEnded(NamedTuple):
 
 
 class RanInline(NamedTuple):
-    """The calling thread has run the items [first, first + count) itself."""
+    """The calling thread has run items itself; ``chunk`` is theirs if they had been offered before."""
 
     outcomes: Sequence[Outcome]
+    chunk: int | None
     seconds: float
     cpu_seconds: float
 
@@ -86,20 +87,31 @@ class StartFailed(NamedTuple):
 
 
 class Consumed(NamedTuple):
-    """The user has taken the results of the next ``count`` items."""
+    """The user has taken the results of so many more items."""
 
-    count: int
+    items: int
     size_bytes: int
+
+
+class CallerLeft(NamedTuple):
+    """The calling thread is busy with user code, an item of this job if ``inline``; it feeds nothing meanwhile."""
+
+    inline: bool
+
+
+class CallerBack(NamedTuple):
+    """The calling thread is here again."""
 
 
 class Ticked(NamedTuple):
     """A time that the scheduler asked to be woken at has come."""
 
 
-class Resized(NamedTuple):
-    """The plan now wants this many workers."""
+class Planned(NamedTuple):
+    """The plan wants ``workers`` workers, and up to ``most`` where items only wait."""
 
     workers: int
+    most: int
 
 
 Event = (
@@ -112,6 +124,8 @@ Event = (
     | Seen
     | StartFailed
     | Consumed
+    | CallerLeft
+    | CallerBack
     | Ticked
-    | Resized
+    | Planned
 )

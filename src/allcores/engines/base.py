@@ -19,8 +19,10 @@ from allcores.core.events import Event, Outcome
 class Payload(Protocol):
     """Consecutive items, ready to be sent as often as needed."""
 
-    count: int
-    size_bytes: int
+    @property
+    def size_bytes(self) -> int:
+        """How much memory they take while they travel; 0 where nothing is copied."""
+        ...
 
 
 class Engine(Protocol):

@@ -1,0 +1,62 @@
+"""How many workers wait at once: more as long as more brings more.
+
+Where items spend their time waiting, cores are not the limit. The number of workers starts where the plan put it
+and doubles as long as the rate of finished items still rises with it.
+"""
+
+from __future__ import annotations
+
+WAITING_SHARE = 0.5  # items wait when they use the processor for less than this share of their time
+FIRST_WAITING = 16
+WORTHWHILE_GAIN = 1.2  # a doubling must raise the rate by this factor for the next one to be tried
+
+
+class Growth:
+    """Decides the number of workers of one job.
+
+    Args:
+        workers: the number to start with.
+        most: the number never to pass.
+    """
+
+    __slots__ = ("_cpu_seconds", "_done", "_rate", "_seconds", "_since", "most", "settled", "workers")
+
+    def __init__(self, workers: int, most: int) -> None:
+        self.workers = workers
+        self.most = most
+        self.settled = workers >= most
+        self._rate = 0.0
+        self._since: float | None = None
+        self._done = 0
+        self._seconds = 0.0
+        self._cpu_seconds = 0.0
+
+    def observe(self, now: float, items: int, seconds: float, cpu_seconds: float) -> int:
+        """Takes in that a worker finished items; returns the number of workers wanted now."""
+        if self.settled:
+            return self.workers
+        if self._since is None:
+            self._since = now - seconds
+        self._done += items
+        self._seconds += seconds
+        self._cpu_seconds += cpu_seconds
+        if self._done < 2 * self.workers:
+            return self.workers
+        if self._cpu_seconds > WAITING_SHARE * self._seconds:
+            self.settled = True
+            return self.workers
+        rate = self._done / max(now - self._since, 1e-9)
+        if rate < WORTHWHILE_GAIN * self._rate:
+            self.settled = True
+            return self.workers
+        self._rate = rate
+        self.workers = min(self.most, max(2 * self.workers, FIRST_WAITING))
+        self.settled = self.workers == self.most
+        self._restart(now)
+        return self.workers
+
+    def _restart(self, now: float) -> None:
+        self._since = now
+        self._done = 0
+        self._seconds = 0.0
+        self._cpu_seconds = 0.0

@@ -1,0 +1,57 @@
+"""In what order settled items reach the user."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Generic, TypeVar
+
+Thing = TypeVar("Thing")
+
+
+class InOrder(Generic[Thing]):
+    """Holds back what belongs to later items until everything before it has been taken.
+
+    Example:
+        >>> line = InOrder()
+        >>> line.put(2, 3, "c"); line.put(0, 2, "ab")
+        >>> line.take(), line.take(), line.take()
+        ('ab', 'c', None)
+    """
+
+    def __init__(self) -> None:
+        self._next = 0
+        self._held: dict[int, tuple[int, Thing]] = {}
+
+    def put(self, start: int, stop: int, thing: Thing) -> None:
+        """Takes in what belongs to the items [start, stop)."""
+        self._held[start] = (stop, thing)
+
+    def take(self) -> Thing | None:
+        """What belongs to the next items, or None while that is missing."""
+        if self._next not in self._held:
+            return None
+        self._next, thing = self._held.pop(self._next)
+        return thing
+
+    def rest(self) -> list[Thing]:
+        """Everything that is still held, by index."""
+        return [self._held[start][1] for start in sorted(self._held)]
+
+
+class AsFinished(Generic[Thing]):
+    """Hands everything on in the order in which it came."""
+
+    def __init__(self) -> None:
+        self._held: deque[Thing] = deque()
+
+    def put(self, start: int, stop: int, thing: Thing) -> None:
+        """Takes in what belongs to the items [start, stop)."""
+        self._held.append(thing)
+
+    def take(self) -> Thing | None:
+        """What came first, or None."""
+        return self._held.popleft() if self._held else None
+
+    def rest(self) -> list[Thing]:
+        """Everything that is still held."""
+        return list(self._held)

@@ -1,0 +1,193 @@
+"""Which engine, how many workers, and why: decided from measurements alone.
+
+The question is always what the *rest* of the work would take. Workers boot while the caller goes on, so a boot
+costs no time of its own; it only delays when the others join in.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+INLINE, THREADS, PROCESSES = "inline", "threads", "processes"
+
+WAITING_SHARE = 0.5  # an item waits when it uses the processor for less than this share of its time
+HOLDING_SHARE = 0.3  # it holds the GIL when others are kept from it for more than this share
+MOST_WAITING = 64
+FIRST_WAITING = 16
+LEAST_GAIN_SECONDS = 0.002
+LEAST_GAIN_SHARE = 0.05
+THREAD_DISPATCH_SECONDS = 50e-6  # an item, when items wait
+CHUNK_DISPATCH_SECONDS = 60e-6
+
+
+class Sample(NamedTuple):
+    """What was seen of the items that ran so far."""
+
+    items: int
+    seconds: float
+    cpu_seconds: float
+    late_share: float | None = None  # share of time in which another thread was kept from the GIL
+    transport_seconds: float | None = None  # to pickle and unpickle one item and its result, once each
+
+
+class Facts(NamedTuple):
+    """What is known about the machine and about what is warm."""
+
+    cores: int
+    boot_seconds: float
+    gil: bool = True
+
+
+class Plan:
+    """How a job will run, and why.
+
+    Attributes:
+        engine: "inline", "threads" or "processes".
+        n_jobs: number of workers; 1 for "inline".
+        most_jobs: number of workers that it may grow to where items wait.
+        seconds: predicted seconds for the rest of the items, by engine; None where the engine cannot do it.
+        reasons: sentences that say why.
+    """
+
+    __slots__ = ("engine", "most_jobs", "n_jobs", "reasons", "seconds")
+
+    def __init__(
+        self,
+        engine: str,
+        n_jobs: int,
+        most_jobs: int,
+        seconds: dict[str, float | None],
+        reasons: list[str],
+    ) -> None:
+        self.engine = engine
+        self.n_jobs = n_jobs
+        self.most_jobs = most_jobs
+        self.seconds = seconds
+        self.reasons = reasons
+
+    def __repr__(self) -> str:
+        return f"Plan(engine={self.engine!r}, n_jobs={self.n_jobs})"
+
+    def __str__(self) -> str:
+        workers = "in the calling thread" if self.engine == INLINE else f"with {self.n_jobs} workers"
+        if self.most_jobs > self.n_jobs:
+            workers += f" (growing up to {self.most_jobs} while that helps)"
+        lines = [f"{self.engine}, {workers}"]
+        for engine, seconds in self.seconds.items():
+            lines.append(f"  {engine:<10} {'not possible' if seconds is None else in_words(seconds)}")
+        lines.extend(f"- {reason}" for reason in self.reasons)
+        return "\n".join(lines)
+
+
+def choose(
+    sample: Sample,
+    remaining: int | None,
+    facts: Facts,
+    n_jobs: int | None = None,
+    refused: Mapping[str, str] | None = None,
+) -> Plan:
+    """The plan for the rest of the items.
+
+    Args:
+        sample: what was measured so far; at least one item, or the part of one that has run.
+        remaining: items left; None when nobody knows, and then as many are assumed as have run: what has lasted
+            will last.
+        facts: cores, and how long workers take to answer.
+        n_jobs: the user's cap, or None.
+        refused: engines that cannot do this job, with the reason.
+
+    Example:
+        >>> plan = choose(Sample(1, 0.1, 0.1), 99, Facts(cores=2, boot_seconds=0.03))
+        >>> plan.engine, plan.n_jobs
+        ('processes', 2)
+        >>> choose(Sample(1, 0.02, 0.0), 199, Facts(cores=2, boot_seconds=0.03)).engine
+        'threads'
+        >>> choose(Sample(1000, 0.001, 0.001), 9000, Facts(cores=2, boot_seconds=0.03)).engine
+        'inline'
+    """
+    refused = refused or {}
+    cost = sample.seconds / sample.items
+    left = sample.items if remaining is None else remaining
+    work = left * cost
+    waits = sample.cpu_seconds < WAITING_SHARE * sample.seconds
+    computing_jobs = max(1, min(n_jobs or facts.cores, left))
+    waiting_jobs = max(1, min(n_jobs or MOST_WAITING, left))
+    threads = _threads_seconds(sample, left, waiting_jobs) if waits and THREADS not in refused else None
+    processes = (
+        _processes_seconds(sample, left, facts, waiting_jobs if waits else computing_jobs)
+        if PROCESSES not in refused
+        else None
+    )
+    seconds = {INLINE: work, THREADS: threads, PROCESSES: processes}
+    reasons = [_measured(sample, waits), _what_is_left(left, remaining, work)]
+    least_gain = max(LEAST_GAIN_SECONDS, LEAST_GAIN_SHARE * work)
+
+    if n_jobs == 1:
+        return Plan(INLINE, 1, 1, seconds, [*reasons, "n_jobs=1 asks for one worker: the caller is that one"])
+    if threads is not None and work - threads > least_gain:
+        first = min(FIRST_WAITING, waiting_jobs) if n_jobs is None else waiting_jobs
+        reasons.append("while one item waits others can wait too: threads cost nothing to start")
+        return Plan(THREADS, first, waiting_jobs, seconds, reasons)
+    if processes is not None and work - processes > least_gain and computing_jobs > 1:
+        most = waiting_jobs if waits else computing_jobs
+        reasons.append(f"processes answer after {in_words(facts.boot_seconds)}, and then {most} work at once")
+        return Plan(PROCESSES, computing_jobs, most, seconds, reasons)
+    reasons.extend(f"no {engine}: {reason}" for engine, reason in refused.items())
+    if facts.cores == 1 and not waits:
+        reasons.append("there is one core to compute on")
+    else:
+        reasons.append("moving the rest to other workers would not save time")
+    return Plan(INLINE, 1, 1, seconds, reasons)
+
+
+def _threads_seconds(sample: Sample, left: int, jobs: int) -> float:
+    cost, cpu = sample.seconds / sample.items, sample.cpu_seconds / sample.items
+    waves = -(-left // jobs)
+    return max(waves * cost, left * (cpu + THREAD_DISPATCH_SECONDS))
+
+
+def _processes_seconds(sample: Sample, left: int, facts: Facts, jobs: int) -> float:
+    """Until the workers answer the caller works alone; then all of them do, and transport comes on top."""
+    cost = sample.seconds / sample.items
+    work = left * cost
+    if work <= facts.boot_seconds:
+        return work
+    rest = work - facts.boot_seconds
+    transport = 2 * (sample.transport_seconds or 0.0) * (rest / cost)
+    dispatch = CHUNK_DISPATCH_SECONDS * max(1.0, rest / 0.005)
+    return facts.boot_seconds + max((rest + transport) / jobs, cost) + dispatch / jobs
+
+
+def _measured(sample: Sample, waits: bool) -> str:
+    cost = sample.seconds / sample.items
+    share = min(1.0, sample.cpu_seconds / sample.seconds) if sample.seconds else 1.0
+    text = f"an item takes {in_words(cost)} and computes for {share:.0%} of that"
+    if waits:
+        return text + ": it waits"
+    if sample.late_share is None:
+        return text
+    held = "holds" if sample.late_share > HOLDING_SHARE else "does not hold"
+    return text + f"; it {held} the GIL (others were kept from it for {sample.late_share:.0%} of the time)"
+
+
+def _what_is_left(left: int, remaining: int | None, work: float) -> str:
+    if remaining is None:
+        return f"nobody knows how many items are left; as many as before would take {in_words(work)}"
+    return f"the {left} items that are left would take the caller {in_words(work)}"
+
+
+def in_words(seconds: float) -> str:
+    """Seconds as people write them.
+
+    >>> in_words(0.00002), in_words(0.25), in_words(90)
+    ('20 µs', '250 ms', '90 s')
+    """
+    for factor, unit in ((1.0, "s"), (1e3, "ms"), (1e6, "µs")):
+        if seconds * factor >= 1 or unit == "µs":
+            value = seconds * factor
+            return f"{value:.0f} {unit}" if value >= 10 else f"{value:.2g} {unit}"
+    raise AssertionError("unreachable")

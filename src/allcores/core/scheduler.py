@@ -1,0 +1,478 @@
+"""The scheduler of one job: every change of state of its items, chunks and workers is here.
+
+``handle(event, now)`` is the only way to change it; it returns what is to be done. It knows no clock, no thread
+and no process, so the same code runs in production and in simulations with a virtual clock.
+
+An item is offered (in a chunk), waits, is in flight on a worker, and is settled: delivered once, as a value or
+as an error. A *piece* is a run of items of one chunk; a lost worker's pieces go back to the waiting ones, in
+order of their items, without the item that it was running.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from typing import NamedTuple
+
+from allcores.core import chunks
+from allcores.core import commands as do
+from allcores.core import events as happened
+from allcores.core.events import ERROR, Outcome
+from allcores.core.growth import Growth
+from allcores.errors import StartError
+
+MOST_BARREN_LOSSES = 20  # workers lost in a row without one item settled: then none will come
+DEFAULT_WINDOW_SECONDS = 1.0
+LEAST_WINDOW_ITEMS = 256
+MOST_WINDOW_ITEMS = 1_000_000
+
+
+class Rules(NamedTuple):
+    """What the user's options mean to the scheduler."""
+
+    length: int | None = None  # number of items, where it is known
+    chunksize: int | None = None
+    window: int | None = None  # items pulled and not yet taken by the user; None: by measured cost
+    bounded: bool = False  # a stream: results wait for their consumer
+    window_bytes: int = 64 << 20
+    timeout: float | None = None
+    retries: int = 0
+    retry_wait_seconds: float = 0.0
+    retry_lost: bool = True
+    retry_timeout: bool = True
+    stop_on_error: bool = True
+    whole_leaves: bool = False
+    may_run_here: bool = False  # where no worker can be had, the calling thread runs the items
+
+
+class Piece:
+    """The items [next, stop) of the chunk that starts at ``chunk``, on their way."""
+
+    __slots__ = ("chunk", "next", "stop")
+
+    def __init__(self, chunk: int, start: int, stop: int) -> None:
+        self.chunk = chunk
+        self.next = start
+        self.stop = stop
+
+
+class Worker:
+    """What the scheduler knows of one worker."""
+
+    __slots__ = ("check_at", "doomed", "pieces", "ready")
+
+    def __init__(self) -> None:
+        self.ready = False
+        self.pieces: deque[Piece] = deque()
+        self.doomed: int | None = None  # the item for whose timeout it is being killed
+        self.check_at: float | None = None  # when the running item may have run too long
+
+
+class Scheduler:
+    """Decides which worker gets which items, and what becomes of every item.
+
+    Example:
+        >>> from allcores.core.events import Offered, Planned
+        >>> scheduler = Scheduler(Rules(length=4))
+        >>> scheduler.handle(Planned(workers=2, most=2), now=0.0)
+        [Boot(worker=0), Boot(worker=1)]
+        >>> scheduler.handle(Offered(first=0, items=1), now=0.0)
+        [Send(worker=0, chunk=0, start=0, stop=1)]
+    """
+
+    def __init__(self, rules: Rules) -> None:
+        self.rules = rules
+        self.cost = chunks.Cost()
+        self.offered = 0  # items that were offered or ran inline
+        self.settled = 0
+        self.stop: int | None = None  # index of the earliest final error where it ends the job
+        self._growth = Growth(0, 0)
+        self._workers: dict[int, Worker] = {}
+        self._booted = 0
+        self._ready_workers = 0
+        self._by_load: list[dict[int, None]] = [{} for _ in range(chunks.MOST_AT_HAND + 1)]
+        self._waiting: list[tuple[int, int, int]] = []  # heap of (start, stop, chunk)
+        self._waiting_items = 0
+        self._retrying: list[tuple[float, int, int]] = []  # heap of (when, item, chunk)
+        self._attempts: dict[int, int] = {}
+        self._unsettled: dict[int, int] = {}  # chunk -> items of it that are not settled
+        self._in_flight = 0  # pieces
+        self._consumed = 0
+        self._held_bytes = 0  # of inputs in flight and of results that nobody has taken
+        self._payload_bytes: dict[int, int] = {}
+        self._ended = False
+        self._away = False
+        self._caller_runs = False
+        self._busy_workers = 0
+        self._barren_losses = 0
+        self._aborted = False
+        self._handlers = {
+            happened.Offered: self._offered,
+            happened.SourceEnded: self._source_ended,
+            happened.RanInline: self._ran_inline,
+            happened.WorkerReady: self._worker_ready,
+            happened.ItemsDone: self._items_done,
+            happened.WorkerLost: self._worker_lost,
+            happened.Seen: self._seen,
+            happened.StartFailed: self._start_failed,
+            happened.Consumed: self._user_consumed,
+            happened.CallerLeft: self._caller_left,
+            happened.CallerBack: self._caller_back,
+            happened.Ticked: self._ticked,
+            happened.Planned: self._planned,
+        }
+
+    # -- the two ways in ------------------------------------------------------------------------------
+
+    def handle(self, event: happened.Event, now: float) -> list[do.Command]:
+        """Takes in what happened at the time ``now``; returns what is to be done, in order."""
+        commands: list[do.Command] = []
+        if not self._aborted:
+            self._handlers[type(event)](event, now, commands)  # type: ignore[operator]
+        return commands
+
+    def wanted(self, pulled: int) -> int:
+        """How many items to pull from the input and offer as one chunk now, after ``pulled`` ones; 0: none."""
+        if self._ended or self._aborted or self.stop is not None or not self._growth.workers:
+            return 0
+        workers = max(1, len(self._workers))
+        cost = self.cost.each
+        remaining = None if self.rules.length is None else max(0, self.rules.length - pulled)
+        size = self.rules.chunksize or chunks.next_size(cost, remaining, workers)
+        if self.rules.whole_leaves and self.rules.chunksize is None:
+            size = chunks.to_leaf(pulled, size, cost)
+        if len(self._waiting) + self._in_flight >= workers * self._depth(size):
+            return 0
+        room = self._window() - (pulled - self._consumed)
+        if room <= 0 or (self._held_bytes > self.rules.window_bytes and pulled > self._consumed):
+            return 0
+        return min(size, room)
+
+    # -- what others may know -------------------------------------------------------------------------
+
+    @property
+    def remaining(self) -> int | None:
+        """Items that nobody has pulled yet, where the length of the input is known."""
+        return None if self.rules.length is None else max(0, self.rules.length - self.offered)
+
+    @property
+    def staffed(self) -> bool:
+        """Whether every worker of the plan has answered."""
+        return 0 < self._growth.workers <= self._ready_workers
+
+    @property
+    def idle(self) -> bool:
+        """Whether no worker has anything to do."""
+        return self._in_flight == 0
+
+    @property
+    def workers(self) -> int:
+        """Number of workers that are starting or working."""
+        return len(self._workers)
+
+    def busy_workers(self) -> list[int]:
+        """The workers that hold pieces."""
+        return [number for number, worker in self._workers.items() if worker.pieces]
+
+    def wake_at(self) -> float | None:
+        """The next time at which ``Ticked`` is due, or None."""
+        times: list[float] = []
+        if self.rules.timeout is not None:
+            times = [worker.check_at for worker in self._workers.values() if worker.check_at is not None]
+        if self._retrying:
+            times.append(self._retrying[0][0])
+        return min(times, default=None)
+
+    # -- items and chunks -----------------------------------------------------------------------------
+
+    def _offered(self, event: happened.Offered, now: float, commands: list[do.Command]) -> None:
+        first, count, size_bytes = event
+        self.offered += count
+        self._unsettled[first] = count
+        self._payload_bytes[first] = size_bytes
+        self._held_bytes += size_bytes
+        self._wait(first, first, first + count)
+        self._staff(commands)
+        self._dispatch(now, commands)
+
+    def _source_ended(self, event: happened.SourceEnded, now: float, commands: list[do.Command]) -> None:
+        self._ended = True
+
+    def _ran_inline(self, event: happened.RanInline, now: float, commands: list[do.Command]) -> None:
+        outcomes, chunk, seconds, _ = event
+        count = sum(outcome.stop - outcome.start for outcome in outcomes)
+        if chunk is None:
+            self.offered += count
+        self.cost.observe(count, seconds)
+        for outcome in outcomes:
+            self._settle(outcome, chunk, commands)
+
+    def _user_consumed(self, event: happened.Consumed, now: float, commands: list[do.Command]) -> None:
+        self._consumed += event.items
+        self._held_bytes -= event.size_bytes
+
+    def _wait(self, chunk: int, start: int, stop: int) -> None:
+        if start < stop:
+            heapq.heappush(self._waiting, (start, stop, chunk))
+            self._waiting_items += stop - start
+
+    def _settle(self, outcome: Outcome, chunk: int | None, commands: list[do.Command]) -> None:
+        """Delivers what became of items; the last item of a chunk takes its payload along."""
+        commands.append(do.Deliver(outcome, chunk))
+        self._held_bytes += outcome.size_bytes
+        self._count_settled(outcome.stop - outcome.start, chunk, commands)
+        if outcome.kind == ERROR:
+            self._error_settled(outcome.start)
+
+    def _count_settled(self, count: int, chunk: int | None, commands: list[do.Command]) -> None:
+        self.settled += count
+        if chunk is None:
+            return
+        self._unsettled[chunk] -= count
+        if not self._unsettled[chunk]:
+            del self._unsettled[chunk]
+            self._held_bytes -= self._payload_bytes.pop(chunk)
+            commands.append(do.Forget(chunk))
+
+    def _error_settled(self, index: int) -> None:
+        """Where an error ends the job, nothing behind it is started any more."""
+        if self.rules.stop_on_error and (self.stop is None or index < self.stop):
+            self.stop = index
+
+    def _tried_in_vain(self, index: int, chunk: int, now: float) -> bool:
+        """Counts a failed attempt at an item; True where there will be no other one."""
+        attempts = self._attempts.get(index, 0) + 1
+        self._attempts[index] = attempts
+        if attempts > self.rules.retries:
+            return True
+        heapq.heappush(self._retrying, (now + self.rules.retry_wait_seconds, index, chunk))
+        return False
+
+    # -- workers --------------------------------------------------------------------------------------
+
+    def _planned(self, event: happened.Planned, now: float, commands: list[do.Command]) -> None:
+        self._growth = Growth(event.workers, max(event.workers, event.most))
+        self._staff(commands)
+        self._dispatch(now, commands)
+
+    def _staff(self, commands: list[do.Command]) -> None:
+        """Starts workers up to the number wanted, but no more than there are items to run."""
+        useful = self._growth.workers
+        to_run = 0 if self._ended else self.remaining
+        if self.stop is not None:
+            useful = min(useful, int(bool(self._waiting) and self._waiting[0][0] < self.stop))
+        elif to_run is not None:
+            useful = min(useful, self.offered - self.settled + to_run)
+        while len(self._workers) < useful:
+            number = self._booted
+            self._booted += 1
+            self._workers[number] = Worker()
+            self._by_load[0][number] = None
+            commands.append(do.Boot(number))
+
+    def _worker_ready(self, event: happened.WorkerReady, now: float, commands: list[do.Command]) -> None:
+        worker = self._workers.get(event.worker)
+        if worker is None or worker.ready:
+            return
+        worker.ready = True
+        self._ready_workers += 1
+        if worker.pieces and self.rules.timeout is not None:
+            worker.check_at = now + self.rules.timeout
+        self._dispatch(now, commands)
+
+    def _items_done(self, event: happened.ItemsDone, now: float, commands: list[do.Command]) -> None:
+        worker = self._workers.get(event.worker)
+        if worker is None or not worker.pieces:
+            return
+        self._barren_losses = 0
+        piece = worker.pieces[0]
+        count = 0
+        for outcome in event.outcomes:
+            count += outcome.stop - outcome.start
+            piece.next = outcome.stop
+            if outcome.kind == ERROR and outcome.retryable:
+                if not self._tried_in_vain(outcome.start, piece.chunk, now):
+                    continue
+            self._settle(outcome, piece.chunk, commands)
+        self.cost.observe(count, event.seconds)
+        wanted = self._growth.observe(now, count, event.seconds, event.cpu_seconds)
+        if wanted > len(self._workers):
+            self._staff(commands)
+        if event.last:
+            self._end_piece(event.worker, worker, now)
+            self._wait(piece.chunk, piece.next, piece.stop)
+        self._dispatch(now, commands)
+
+    def _end_piece(self, number: int, worker: Worker, now: float) -> None:
+        load = len(worker.pieces)
+        worker.pieces.popleft()
+        self._in_flight -= 1
+        self._busy_workers -= not worker.pieces
+        del self._by_load[load][number]
+        self._by_load[load - 1][number] = None
+        if self.rules.timeout is not None:
+            worker.check_at = now + self.rules.timeout if worker.pieces else None
+
+    def _worker_lost(self, event: happened.WorkerLost, now: float, commands: list[do.Command]) -> None:
+        worker = self._workers.pop(event.worker, None)
+        if worker is None:
+            return
+        del self._by_load[len(worker.pieces)][event.worker]
+        self._ready_workers -= worker.ready
+        self._in_flight -= len(worker.pieces)
+        self._busy_workers -= bool(worker.pieces)
+        self._barren_losses += 1
+        for piece in worker.pieces:
+            running = event.running
+            if running is None or not piece.next <= running < piece.stop:
+                self._wait(piece.chunk, piece.next, piece.stop)
+            elif worker.doomed is not None and worker.doomed != running:
+                self._wait(piece.chunk, piece.next, piece.stop)  # killed a moment too late: not its fault
+            else:
+                self._wait(piece.chunk, piece.next, running)
+                self._wait(piece.chunk, running + 1, piece.stop)
+                self._blame(running, piece.chunk, event, worker.doomed is not None, now, commands)
+        if self._barren_losses > MOST_BARREN_LOSSES:
+            self._abort(StartError(_no_worker_lives(event)), commands)
+            return
+        self._staff(commands)
+        self._dispatch(now, commands)
+
+    def _blame(
+        self,
+        index: int,
+        chunk: int,
+        lost: happened.WorkerLost,
+        timed_out: bool,
+        now: float,
+        commands: list[do.Command],
+    ) -> None:
+        """The item was running when its worker was lost: it is tried again or settled."""
+        may_retry = self.rules.retry_timeout if timed_out else self.rules.retry_lost
+        self._barren_losses = 0
+        if may_retry and not self._tried_in_vain(index, chunk, now):
+            return
+        if timed_out:
+            commands.append(do.DeliverTimeout(index, chunk, self.rules.timeout or 0.0))
+        else:
+            commands.append(do.DeliverLost(index, chunk, lost.signal, lost.exitcode, lost.cause))
+        self._count_settled(1, chunk, commands)
+        self._error_settled(index)
+
+    def _start_failed(self, event: happened.StartFailed, now: float, commands: list[do.Command]) -> None:
+        self._abort(event.error, commands)
+
+    def _abort(self, error: BaseException, commands: list[do.Command]) -> None:
+        """No worker can be had: the calling thread runs what is open, or the job ends."""
+        if not self.rules.may_run_here:
+            self._aborted = True
+            commands.append(do.Abort(error))
+            return
+        self._growth = Growth(0, 0)
+        for _, item, chunk in self._retrying:
+            self._wait(chunk, item, item + 1)
+        for worker in self._workers.values():
+            for piece in worker.pieces:
+                self._wait(piece.chunk, piece.next, piece.stop)
+        for start, stop, chunk in sorted(self._waiting):
+            commands.append(do.RunHere(chunk, start, stop))
+        self._waiting, self._retrying, self._workers = [], [], {}
+        self._waiting_items = self._in_flight = self._busy_workers = self._ready_workers = 0
+        self._by_load = [{} for _ in self._by_load]
+
+    # -- time -----------------------------------------------------------------------------------------
+
+    def _ticked(self, event: happened.Ticked, now: float, commands: list[do.Command]) -> None:
+        while self._retrying and self._retrying[0][0] <= now:
+            _, index, chunk = heapq.heappop(self._retrying)
+            self._wait(chunk, index, index + 1)
+        for number, worker in self._workers.items():
+            if worker.check_at is not None and worker.check_at <= now:
+                worker.check_at = None
+                commands.append(do.Look(number))
+        self._staff(commands)
+        self._dispatch(now, commands)
+
+    def _seen(self, event: happened.Seen, now: float, commands: list[do.Command]) -> None:
+        worker = self._workers.get(event.worker)
+        timeout = self.rules.timeout
+        if worker is None or timeout is None or worker.doomed is not None or not worker.pieces:
+            return
+        if event.running is None:
+            worker.check_at = now + timeout
+        elif event.since + timeout > now:
+            worker.check_at = event.since + timeout
+        else:
+            worker.doomed = event.running
+            commands.append(do.Kill(event.worker))
+
+    def _caller_left(self, event: happened.CallerLeft, now: float, commands: list[do.Command]) -> None:
+        self._away = True
+        self._caller_runs = event.inline
+
+    def _caller_back(self, event: happened.CallerBack, now: float, commands: list[do.Command]) -> None:
+        self._away = False
+        if self._caller_runs:
+            self._caller_runs = False
+            self._dispatch(now, commands)
+
+    # -- dispatch -------------------------------------------------------------------------------------
+
+    def _dispatch(self, now: float, commands: list[do.Command]) -> None:
+        """Gives waiting pieces, the earliest first, to the workers that hold the fewest."""
+        while self._waiting:
+            start, stop, chunk = self._waiting[0]
+            if self.stop is not None and start >= self.stop:
+                return
+            seats = self._growth.workers - self._caller_runs  # the caller occupies one while it runs items
+            lightest = 0 if self._busy_workers < seats else 1
+            load, number = self._least_loaded(lightest, self._depth(stop - start))
+            if number is None:
+                return
+            heapq.heappop(self._waiting)
+            self._waiting_items -= stop - start
+            worker = self._workers[number]
+            if not worker.pieces and worker.ready and self.rules.timeout is not None:
+                worker.check_at = now + self.rules.timeout
+            self._busy_workers += not worker.pieces
+            worker.pieces.append(Piece(chunk, start, stop))
+            self._in_flight += 1
+            del self._by_load[load][number]
+            self._by_load[load + 1][number] = None
+            commands.append(do.Send(number, chunk, start, stop))
+
+    def _least_loaded(self, lightest: int, depth: int) -> tuple[int, int | None]:
+        """A worker that holds at least ``lightest`` and fewer than ``depth`` pieces, and how many it holds."""
+        for load in range(lightest, depth):
+            for number in self._by_load[load]:
+                if self._workers[number].doomed is None:
+                    return load, number
+        return 0, None
+
+    def _depth(self, size: int) -> int:
+        """How many pieces of this size each worker should hold."""
+        cost = self.cost.each
+        if cost is None:
+            return 1
+        seconds = cost * size
+        remaining = 0 if self._ended else self.remaining
+        tail = remaining is not None and (remaining + self._waiting_items) * cost < 2 * len(self._workers) * seconds
+        return chunks.at_hand(seconds, tail, self._away or self.rules.bounded)
+
+    def _window(self) -> int:
+        """How many items may be pulled and not yet taken by the user."""
+        if self.rules.window is not None:
+            return self.rules.window
+        if not self.rules.bounded:
+            return MOST_WINDOW_ITEMS
+        cost = self.cost.each or DEFAULT_WINDOW_SECONDS
+        by_time = int(DEFAULT_WINDOW_SECONDS * max(1, len(self._workers)) / cost)
+        return min(MOST_WINDOW_ITEMS, max(LEAST_WINDOW_ITEMS, by_time))
+
+
+def _no_worker_lives(lost: happened.WorkerLost) -> str:
+    how = f"signal {lost.signal}" if lost.signal is not None else f"exit code {lost.exitcode}"
+    return (
+        f"{MOST_BARREN_LOSSES} workers in a row died before they finished anything (the last one by {how}: "
+        f"{lost.cause}). Run the function once in the caller with engine='inline' to see what it does."
+    )

@@ -1,0 +1,142 @@
+"""Threads of this process: for items that wait, and for everything on an interpreter without a GIL.
+
+Nothing is pickled; a running item cannot be stopped. A thread that is still inside an item when its job is over
+is left to finish it, and what it returns is dropped.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from queue import Empty, SimpleQueue
+from typing import Any, NamedTuple
+
+from allcores.core.events import Event, ItemsDone, Outcome, WorkerReady
+from allcores.engines.base import Payload
+from allcores.tasks.run import reduced, run_items
+from allcores.tasks.task import Task
+
+FLUSH_SECONDS = 0.002
+
+
+class Items(NamedTuple):
+    """Items as they are: threads share memory."""
+
+    items: Sequence[Any]
+    size_bytes: int = 0
+
+
+class Seat:
+    """One thread's inbox, and what it runs now."""
+
+    __slots__ = ("inbox", "running", "since")
+
+    def __init__(self) -> None:
+        self.inbox: SimpleQueue[tuple[Sequence[Any], int] | None] = SimpleQueue()
+        self.running: int | None = None
+        self.since = 0.0
+
+
+class Threads:
+    """Runs the pieces of one job on threads, one inbox each."""
+
+    name = "threads"
+    can_stop = False
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        self._seats: dict[int, Seat] = {}
+        self._events: SimpleQueue[Event | None] = SimpleQueue()
+        self._cancelled = False
+
+    def now(self) -> float:
+        """Seconds on the monotonic clock."""
+        return time.monotonic()
+
+    def pack(self, first: int, items: Sequence[Any]) -> Payload:
+        """Items travel as they are."""
+        return Items(items)
+
+    def unpack(self, outcome: Outcome) -> Any:
+        """Outcomes are plain objects already."""
+        return outcome.body
+
+    def boot(self, worker: int) -> None:
+        """Starts a thread."""
+        seat = self._seats[worker] = Seat()
+        threading.Thread(
+            target=self._work, args=(worker, seat), name=f"allcores-thread-{worker}", daemon=True
+        ).start()
+        self._events.put(WorkerReady(worker))
+
+    def send(self, worker: int, payload: Payload, first: int, start: int, stop: int) -> None:
+        """Queues items for a thread."""
+        assert isinstance(payload, Items)
+        self._seats[worker].inbox.put((payload.items[start - first : stop - first], start))
+
+    def look(self, worker: int) -> tuple[int | None, float]:
+        """What the thread runs, and since when."""
+        seat = self._seats[worker]
+        return seat.running, seat.since
+
+    def kill(self, worker: int) -> None:
+        """Threads cannot be stopped; options that would need it are refused at the door."""
+        raise NotImplementedError("a thread cannot be stopped")
+
+    def wait(self, timeout: float | None) -> list[Event]:
+        """What the threads have done."""
+        events: list[Event] = []
+        try:
+            event = self._events.get(timeout=timeout) if timeout != 0 else self._events.get_nowait()
+            while event is not None:
+                events.append(event)
+                event = self._events.get_nowait()
+        except Empty:
+            pass
+        return events
+
+    def ring(self) -> None:
+        """Ends a wait."""
+        self._events.put(None)
+
+    def cancel(self) -> None:
+        """No thread starts another item."""
+        self._cancelled = True
+
+    def close(self, reuse: bool) -> None:
+        """Lets every thread go as soon as it is done with what it runs."""
+        self._cancelled = True
+        for seat in self._seats.values():
+            seat.inbox.put(None)
+
+    def _work(self, worker: int, seat: Seat) -> None:
+        while (piece := seat.inbox.get()) is not None:
+            items, start = piece
+            self._run_piece(worker, seat, items, start)
+            del items, piece
+
+    def _run_piece(self, worker: int, seat: Seat, items: Sequence[Any], start: int) -> None:
+        """Runs a piece, reporting whenever 2 ms worth of results have gathered."""
+        done = 0
+        last = False
+        while not last:
+            began, cpu_began = time.monotonic(), time.thread_time()
+            flush_at = began + FLUSH_SECONDS
+            first = True
+
+            def proceed(flush_at: float = flush_at) -> bool:
+                nonlocal first
+                go_on = first or time.monotonic() < flush_at
+                first = False
+                return go_on and not self._cancelled
+
+            seat.running, seat.since = start + done, began
+            outcomes = run_items(self._task, start + done, items[done:], proceed=proceed)
+            seat.running = None
+            seconds, cpu_seconds = time.monotonic() - began, time.thread_time() - cpu_began
+            done = outcomes[-1].stop - start if outcomes else done
+            last = done == len(items) or self._cancelled
+            self._events.put(
+                ItemsDone(worker, reduced(self._task, outcomes), seconds, cpu_seconds, last)
+            )

@@ -1,0 +1,149 @@
+"""The options of a call, checked at the door: before any worker starts."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any, NamedTuple
+
+ENGINES = ("auto", "inline", "threads", "processes")
+
+
+class Options(NamedTuple):
+    """What the user asked for. ``docs`` and ``allcores.map`` say what each option means."""
+
+    n_jobs: int | None = None
+    engine: Any = "auto"
+    ordered: bool = True
+    chunksize: int | str = "auto"
+    window: int | None = None
+    timeout: float | None = None
+    deadline: float | None = None
+    retries: int = 0
+    retry_on: Any = Exception
+    retry_wait_seconds: float = 0.0
+    on_error: str = "raise"
+
+    @property
+    def retry_classes(self) -> tuple[type[BaseException], ...]:
+        """Classes of exceptions after which an item is tried again."""
+        return self.retry_on if isinstance(self.retry_on, tuple) else (self.retry_on,)
+
+
+def checked(given: dict[str, Any]) -> Options:
+    """Options from the user's keyword arguments.
+
+    Raises:
+        TypeError: an unknown option, or a value of the wrong type.
+        ValueError: a value that means nothing, or options that contradict each other.
+
+    Example:
+        >>> checked({"n_jobs": 0})
+        Traceback (most recent call last):
+        ...
+        ValueError: n_jobs=0 means no worker at all; write n_jobs=1 for the caller alone, n_jobs=-1 for every core
+    """
+    unknown = [name for name in given if name not in Options._fields]
+    if unknown:
+        raise TypeError(
+            f"{unknown[0]!r} is not an option of allcores; write one of: {', '.join(Options._fields)}"
+            " (constant arguments of your function go into kwargs={...})"
+        )
+    options = Options(**given)
+    options = options._replace(
+        n_jobs=_n_jobs(options.n_jobs),
+        chunksize=options.chunksize if options.chunksize == "auto" else _positive("chunksize", options.chunksize),
+        window=None if options.window is None else _positive("window", options.window),
+        timeout=_seconds("timeout", options.timeout, least=0.0),
+        deadline=_seconds("deadline", options.deadline, least=0.0),
+        retries=_whole("retries", options.retries, least=0),
+        retry_wait_seconds=_wait_seconds(options.retry_wait_seconds),
+    )
+    _check_names(options)
+    _check_retry_on(options.retry_on)
+    _check_together(options)
+    return options
+
+
+def _check_names(options: Options) -> None:
+    if isinstance(options.engine, str):
+        if options.engine not in ENGINES:
+            raise ValueError(f"engine={options.engine!r} is not known; write one of: {', '.join(ENGINES)}")
+    elif not hasattr(options.engine, "engine_for"):
+        raise TypeError(f"engine must be one of {', '.join(ENGINES)}, not {type(options.engine).__name__}")
+    if options.on_error not in ("raise", "return"):
+        raise ValueError(f"on_error={options.on_error!r} is not known; write 'raise' or 'return'")
+    if not isinstance(options.ordered, bool):
+        raise TypeError(f"ordered must be True or False, not {options.ordered!r}")
+
+
+def _check_retry_on(retry_on: Any) -> None:
+    classes = retry_on if isinstance(retry_on, tuple) else (retry_on,)
+    for each in classes:
+        if not (isinstance(each, type) and issubclass(each, BaseException)):
+            raise TypeError(f"retry_on must be a class of exceptions or a tuple of such, not {each!r}")
+
+
+def _check_together(options: Options) -> None:
+    if options.timeout is not None and options.engine in ("inline", "threads"):
+        raise ValueError(
+            f"timeout cannot be kept with engine={options.engine!r}: a running item cannot be stopped there; "
+            "write engine='processes' or leave engine out"
+        )
+
+
+def _n_jobs(value: Any) -> int | None:
+    if value is None:
+        return None
+    number = _whole("n_jobs", value)
+    if number == 0:
+        raise ValueError(
+            "n_jobs=0 means no worker at all; write n_jobs=1 for the caller alone, n_jobs=-1 for every core"
+        )
+    if number < 0:
+        from allcores.runtime.machine import cpu_count
+
+        return max(1, cpu_count() + 1 + number)
+    return number
+
+
+def _whole(name: str, value: Any, least: int | None = None) -> int:
+    if isinstance(value, bool):
+        raise TypeError(f"{name} must be a whole number, not {value!r}")
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be a whole number, not {value!r}") from None
+    if least is not None and number < least:
+        raise ValueError(f"{name} must be at least {least}, not {number}")
+    return number
+
+
+def _positive(name: str, value: Any) -> int:
+    if isinstance(value, str):
+        raise TypeError(f"{name} must be a whole number or left out, not {value!r}")
+    return _whole(name, value, least=1)
+
+
+def _seconds(name: str, value: Any, least: float) -> float | None:
+    if value is None:
+        return None
+    seconds = _number(name, value)
+    if not seconds > least:
+        raise ValueError(f"{name} is in seconds and must be more than {least:g}, not {value!r}")
+    return seconds
+
+
+def _wait_seconds(value: Any) -> float:
+    seconds = _number("retry_wait_seconds", value)
+    if not seconds >= 0:
+        raise ValueError(f"retry_wait_seconds must be 0 or more, not {value!r}")
+    return seconds
+
+
+def _number(name: str, value: Any) -> float:
+    if isinstance(value, (bool, str, bytes)):
+        raise TypeError(f"{name} must be a number of seconds, not {value!r}")
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be a number of seconds, not {value!r}") from None

@@ -1,0 +1,81 @@
+"""The input of a job: numbered items, pulled in order, once.
+
+Lists, tuples, ranges and arrays can be pulled by any thread; anything else is the user's own iterator, which
+only the calling thread may advance.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sized
+from itertools import islice
+from typing import Any
+
+SLOW_PULL_SECONDS = 0.002  # a chunk is not waited for longer than this once it has an item
+
+
+class Source:
+    """Pulls numbered items out of the user's iterables.
+
+    Args:
+        iterables: one or more; several are walked in step, like the built-in ``map`` does, and each item is then
+            a tuple.
+        batch: hand out lists of so many items instead (None: the items themselves).
+    """
+
+    def __init__(self, iterables: tuple[Iterable[Any], ...], batch: int | None = None) -> None:
+        self.random_access = all(_is_random_access(iterable) for iterable in iterables)
+        self.length = _length(iterables, batch)
+        self.pulled = 0
+        self.ended = False
+        self.error: BaseException | None = None  # what the user's iterator raised, which ends the input
+        self._lock = threading.Lock()
+        iterator: Iterator[Any] = iter(iterables[0]) if len(iterables) == 1 else zip(*iterables, strict=False)
+        self._iterator = iterator if batch is None else _batches(iterator, batch)
+
+    def take(self, count: int) -> tuple[int, list[Any]]:
+        """The index of the next item, and up to ``count`` items from there; none when the input has ended."""
+        with self._lock:
+            first = self.pulled
+            if self.ended:
+                return first, []
+            items = self._known(count) if self.random_access else self._unknown(count)
+            self.pulled += len(items)
+            return first, items
+
+    def _known(self, count: int) -> list[Any]:
+        items = list(islice(self._iterator, count))
+        self.ended = len(items) < count
+        return items
+
+    def _unknown(self, count: int) -> list[Any]:
+        items: list[Any] = []
+        started = time.monotonic()
+        try:
+            for item in islice(self._iterator, count):
+                items.append(item)
+                if time.monotonic() - started > SLOW_PULL_SECONDS:
+                    return items
+        except Exception as error:
+            self.error = error
+        self.ended = len(items) < count
+        return items
+
+
+def _batches(iterator: Iterator[Any], size: int) -> Iterator[list[Any]]:
+    while batch := list(islice(iterator, size)):
+        yield batch
+
+
+def _is_random_access(iterable: Iterable[Any]) -> bool:
+    if type(iterable) in (list, tuple, range, str, bytes):
+        return True
+    return type(iterable).__module__ == "numpy" and type(iterable).__name__ == "ndarray"
+
+
+def _length(iterables: tuple[Iterable[Any], ...], batch: int | None) -> int | None:
+    lengths = [len(iterable) for iterable in iterables if isinstance(iterable, Sized)]
+    if len(lengths) < len(iterables):
+        return None
+    return min(lengths) if batch is None else -(-min(lengths) // batch)

@@ -1,0 +1,115 @@
+"""Runs items of a task one after another, in this very thread: what the caller, threads and simulations do.
+
+Process workers have a leaner loop of their own, since there every item and result is pickled on the way.
+"""
+
+from __future__ import annotations
+
+import time
+
+from allcores.core.combine import Collector, StepFailed
+from allcores.core.events import ERROR, NODE, VALUES, Outcome
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+    from allcores.tasks.task import Task
+
+
+class Attempts:
+    """How often an item is tried where it runs, for engines whose items are not sent again."""
+
+    __slots__ = ("retries", "sleep", "wait_seconds")
+
+    def __init__(self, retries: int, wait_seconds: float, sleep: Callable[[float], None] = time.sleep) -> None:
+        self.retries = retries
+        self.wait_seconds = wait_seconds
+        self.sleep = sleep
+
+
+ONCE = Attempts(0, 0.0)
+
+
+def run_items(
+    task: Task,
+    first: int,
+    items: Sequence[Any],
+    *,
+    proceed: Callable[[], bool] | None = None,
+    stop_on_error: bool = False,
+    attempts: Attempts = ONCE,
+) -> list[Outcome]:
+    """Runs items in order; outcomes cover all of them, up to where ``proceed`` said no or an error stopped it.
+
+    Whatever the function raises becomes an ERROR outcome, SystemExit and KeyboardInterrupt too.
+    """
+    outcomes: list[Outcome] = []
+    outputs: list[Any] = []
+    run = task.run
+    index = start = first
+    for item in items:
+        if proceed is not None and not proceed():
+            break
+        try:
+            outputs.append(run(item))
+        except BaseException as raised:
+            error: BaseException | None = raised
+            if attempts.retries:
+                error = _try_again(task, item, raised, attempts, outputs)
+            if error is not None:
+                if outputs:
+                    outcomes.append(Outcome(start, index, VALUES, outputs))
+                outcomes.append(Outcome(index, index + 1, ERROR, error, 0, isinstance(error, task.retry_on)))
+                outputs, start = [], index + 1
+                if stop_on_error:
+                    return outcomes
+        index += 1
+    if outputs:
+        outcomes.append(Outcome(start, index, VALUES, outputs))
+    return outcomes
+
+
+def _try_again(
+    task: Task, item: Any, error: BaseException, attempts: Attempts, outputs: list[Any]
+) -> BaseException | None:
+    """Repeats an item as often as allowed; its output joins ``outputs``, or its last error is returned."""
+    for _ in range(attempts.retries):
+        if not isinstance(error, task.retry_on):
+            return error
+        if attempts.wait_seconds:
+            attempts.sleep(attempts.wait_seconds)
+        try:
+            outputs.append(task.run(item))
+            return None
+        except BaseException as raised:
+            error = raised
+    return error
+
+
+def reduced(task: Task, outcomes: list[Outcome]) -> list[Outcome]:
+    """The same outcomes with values folded and merged as far as the task's reduction allows."""
+    if task.reduction is None:
+        return outcomes
+    result: list[Outcome] = []
+    for outcome in outcomes:
+        if outcome.kind != VALUES:
+            result.append(outcome)
+            continue
+        collector = Collector(task.reduction, task.spreads)
+        try:
+            feed(collector, outcome.start, outcome.body)
+        except StepFailed as failed:
+            result.append(Outcome(outcome.start, failed.index, VALUES, outcome.body[: failed.index - outcome.start]))
+            result.append(Outcome(failed.index, failed.index + 1, ERROR, failed.__cause__))
+            return [each for each in result if each.start < each.stop]
+        for start, stop, is_node, value in collector.take():
+            result.append(Outcome(start, stop, NODE if is_node else VALUES, value))
+    return result
+
+
+def feed(collector: Collector, start: int, outputs: Any) -> None:
+    """Gives the outputs of consecutive items to a collector. Raises StepFailed."""
+    for offset, output in enumerate(outputs):
+        collector.item(start + offset, output)
