@@ -1,0 +1,194 @@
+"""``allcores demo``: real jobs, as a loop and with allcores, and what is gained on this machine.
+
+Every round of a row runs in a fresh interpreter (``demo_round``), in which the first call with allcores is cold, and
+serial and parallel runs take turns, so that a machine with moods treats both alike. Medians are shown.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from importlib.metadata import version
+from importlib.util import find_spec
+from statistics import median
+from typing import Any
+
+from allcores.cli import demo_bound, demo_report
+from allcores.cli.demo_rows import ROWS, Row
+from allcores.cli.screen import Screen, open_screen
+from allcores.runtime import machine
+
+ROUNDS = 3
+ROW_SECONDS = 10.0  # a row that took longer than this has seen enough rounds
+CHILD_SECONDS = 120.0  # a round that takes longer is lost
+MOST_STATIC_PROCESSES = 16
+MOST_WAITING = 64  # how many items allcores lets wait at once
+
+# Loop and workers alike compute with one BLAS thread, so that one core is compared with n; the loop is also timed with
+# all threads, and the faster loop is the one to beat.
+BLAS_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+
+
+class RoundFailed(Exception):
+    """A round ended without an answer; the message says how."""
+
+
+def run(quick: bool, rounds: int | None, names: Sequence[str] | None, json_path: str | None) -> int:
+    """Measures the rows, shows the table and returns the exit code: 1 if any answer differs from the loop's."""
+    unknown = set(names or ()) - {row.name for row in ROWS}
+    if unknown:
+        print(f"no such row: {', '.join(sorted(unknown))}; rows are {', '.join(row.name for row in ROWS)}")
+        return 2
+    rows = [row for row in ROWS if not names or row.name in names]
+    facts = machine.facts()
+    began = time.perf_counter()
+    with open_screen() as screen:
+        screen.say(demo_report.opening(facts))
+        findings = [
+            _measured(row, quick, rounds or (1 if quick else ROUNDS), facts.cores, screen) for row in rows
+        ]
+    report = {
+        "allcores": version("allcores"),
+        "python": platform.python_version(),
+        "machine": facts._asdict(),
+        "quick": quick,
+        "blas_threads": 1,
+        "seconds": time.perf_counter() - began,
+        "rows": findings,
+    }
+    print("\n".join(demo_report.lines(report)))
+    if json_path:
+        with open(json_path, "w", encoding="utf-8") as file:
+            json.dump(report, file, indent=2)
+    return exit_code(findings)
+
+
+def exit_code(findings: Sequence[dict[str, Any]]) -> int:
+    """0 if every row that could run gave the answer of the loop.
+
+    >>> exit_code([{"same_answer": True}, {"skipped": "needs sklearn"}]), exit_code([{"error": "ended"}])
+    (0, 1)
+    """
+    return 0 if all(finding.get("same_answer", "skipped" in finding) for finding in findings) else 1
+
+
+def _measured(row: Row, quick: bool, rounds: int, cores: int, screen: Screen) -> dict[str, Any]:
+    about = {"name": row.name, "title": row.title}
+    if row.needs and find_spec(row.needs) is None:
+        return {**about, "skipped": f"needs {row.needs}: pip install 'allcores[demo]'"}
+    try:
+        return {**about, **_finding(row, quick, rounds, cores, screen)}
+    except RoundFailed as failure:
+        return {**about, "error": str(failure)}
+
+
+def _finding(row: Row, quick: bool, rounds: int, cores: int, screen: Screen) -> dict[str, Any]:
+    samples: list[dict[str, Any]] = []
+    began = time.perf_counter()
+    while len(samples) < rounds and time.perf_counter() - began < ROW_SECONDS:
+        screen.step(f"{row.title}: round {len(samples) + 1} of {rounds}")
+        samples.append(_child(row, "round", quick))
+    alone_seconds = median(sample["serial_seconds"] for sample in samples)
+    serial_seconds, blas_threads = alone_seconds, "1"
+    if row.needs:
+        screen.step(f"{row.title}: the loop with all BLAS threads")
+        threaded_seconds = _child(row, "serial", quick, blas_threads=None)["serial_seconds"]
+        if threaded_seconds < serial_seconds:
+            serial_seconds, blas_threads = threaded_seconds, "all"
+    best = _best_possible(row, quick, alone_seconds, samples[0]["items"], cores, screen)
+    cold_seconds = median(sample["cold_seconds"] for sample in samples)
+    warm_seconds = median(sample["warm_seconds"] for sample in samples)
+    return {
+        "items": samples[0]["items"],
+        "serial_seconds": serial_seconds,
+        "serial_blas_threads": blas_threads,
+        "cold_seconds": cold_seconds,
+        "warm_seconds": warm_seconds,
+        "cold_gain": serial_seconds / cold_seconds,
+        "warm_gain": serial_seconds / warm_seconds,
+        "best_gain": best * serial_seconds / alone_seconds,
+        "engine": samples[-1]["engine"],
+        "n_jobs": samples[-1]["n_jobs"],
+        "reasons": samples[-1]["reasons"],
+        "same_answer": all(sample["same_answer"] for sample in samples),
+        "as_expected": not row.stays or all(sample["engine"] == "inline" for sample in samples),
+        "samples": samples,
+    }
+
+
+def _best_possible(
+    row: Row, quick: bool, alone_seconds: float, items: int, cores: int, screen: Screen
+) -> float:
+    """How many times as fast as the loop with one BLAS thread this machine could be at best."""
+    if row.stays:
+        return 1.0
+    if row.waits:
+        return MOST_WAITING * demo_bound.balance([1.0] * items, MOST_WAITING)
+    processes = min(cores, MOST_STATIC_PROCESSES)
+    screen.step(f"{row.title}: {processes} loops at once, to see what this machine can do")
+    shares = _static(row, quick, processes)
+    capacity = demo_bound.capacity(alone_seconds, [share["static_seconds"] for share in shares])
+    item_seconds = shares[0]["item_seconds"] or [1.0] * items
+    return capacity * cores / processes * demo_bound.balance(item_seconds, cores)
+
+
+def _static(row: Row, quick: bool, processes: int) -> list[dict[str, Any]]:
+    """The loop in several processes, all begun at one sign."""
+    with ExitStack() as stack:
+        children = [
+            stack.enter_context(_started(row, "static", quick, blas_threads=1)) for _ in range(processes)
+        ]
+        for child in children:
+            assert child.stdout is not None
+            if child.stdout.readline() != "ready\n":
+                raise RoundFailed(f"a static process ended early:\n{child.communicate()[1]}")
+        for child in children:
+            assert child.stdin is not None
+            child.stdin.write("go\n")
+            child.stdin.flush()
+        return [_answer(child) for child in children]
+
+
+def _child(row: Row, part: str, quick: bool, blas_threads: int | None = 1) -> dict[str, Any]:
+    with _started(row, part, quick, blas_threads) as child:
+        return _answer(child)
+
+
+@contextmanager
+def _started(row: Row, part: str, quick: bool, blas_threads: int | None) -> Iterator[subprocess.Popen[str]]:
+    """A fresh interpreter that runs a part of a row; it does not outlive the block."""
+    environment = {name: value for name, value in os.environ.items() if name not in BLAS_VARIABLES}
+    if blas_threads is not None:
+        environment.update(dict.fromkeys(BLAS_VARIABLES, str(blas_threads)))
+    command = [
+        sys.executable,
+        "-m",
+        "allcores.cli.demo_round",
+        row.name,
+        part,
+        *(["--quick"] if quick else []),
+    ]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as child:
+        try:
+            yield child
+        finally:
+            child.kill()
+
+
+def _answer(child: subprocess.Popen[str]) -> dict[str, Any]:
+    """The line of JSON that a child prints last. What it complains of is kept: nothing should be."""
+    try:
+        printed, complaints = child.communicate(timeout=CHILD_SECONDS)
+    except subprocess.TimeoutExpired:
+        raise RoundFailed(f"no answer after {CHILD_SECONDS:.0f} s") from None
+    if child.returncode:
+        raise RoundFailed(f"ended with status {child.returncode}:\n{complaints}")
+    answer: dict[str, Any] = json.loads(printed.splitlines()[-1])
+    return {**answer, "stderr": complaints}

@@ -1,0 +1,96 @@
+"""One round of one row of the demo, in a fresh interpreter: ``python -m allcores.cli.demo_round ROW PART [--quick]``.
+
+The parts:
+
+- ``round``: the row with allcores for the first time in this process (cold), as a loop, and with allcores again
+  (warm); the answers are compared, and the plan is asked for.
+- ``serial``: the loop alone.
+- ``static``: the loop once more, item by item, begun at a sign on standard input: as many of these processes as
+  there are cores, at once, show what this machine can do at best.
+
+What was found is printed as one line of JSON.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from allcores.cli.demo_rows import ROWS, Case
+
+# A clock reading for each item would itself be felt below this cost.
+MOST_TIMED_ITEMS = 10_000
+
+
+def main(name: str, part: str, *flags: str) -> None:
+    """Prepares the row, runs the part and prints its findings."""
+    row = next(row for row in ROWS if row.name == name)
+    with row.prepare("--quick" in flags) as case:
+        print(json.dumps(PARTS[part](case)), flush=True)
+
+
+def compare(case: Case) -> dict[str, Any]:
+    """Cold, serial, warm; are the answers the same, and what is the plan."""
+    import allcores as ac
+
+    cold_seconds, cold = timed(case.parallel)
+    serial_seconds, serial = timed(case.serial)
+    cold_is_same = same(cold, serial)
+    del cold
+    warm_seconds, warm = timed(case.parallel)
+    plan = ac.explain(case.function, case.items)
+    return {
+        "items": len(case.items),
+        "cold_seconds": cold_seconds,
+        "serial_seconds": serial_seconds,
+        "warm_seconds": warm_seconds,
+        "same_answer": cold_is_same and same(warm, serial),
+        "engine": plan.engine,
+        "n_jobs": plan.n_jobs,
+        "reasons": list(plan.reasons),
+    }
+
+
+def serial(case: Case) -> dict[str, Any]:
+    """The loop alone."""
+    return {"serial_seconds": timed(case.serial)[0]}
+
+
+def static(case: Case) -> dict[str, Any]:
+    """The loop beside others, and how long each item takes."""
+    print("ready", flush=True)
+    sys.stdin.readline()
+    if len(case.items) > MOST_TIMED_ITEMS:
+        return {"static_seconds": timed(case.serial)[0], "item_seconds": None}
+    item_seconds = [timed_item(case.function, item) for item in case.items]
+    return {"static_seconds": sum(item_seconds), "item_seconds": item_seconds}
+
+
+def timed(run: Callable[[], Any]) -> tuple[float, Any]:
+    """Wall time and answer; garbage of what ran before is not on the bill."""
+    gc.collect()
+    began = time.perf_counter()
+    answer = run()
+    return time.perf_counter() - began, answer
+
+
+def timed_item(function: Callable[[Any], Any], item: Any) -> float:
+    """Wall time of one item."""
+    began = time.perf_counter()
+    function(item)
+    return time.perf_counter() - began
+
+
+def same(answer: Any, expected: Any) -> bool:
+    """Equal, and of equal type: to the last bit, since every answer is made of numbers and text."""
+    return type(answer) is type(expected) and bool(answer == expected)
+
+
+PARTS: dict[str, Callable[[Case], dict[str, Any]]] = {"round": compare, "serial": serial, "static": static}
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
