@@ -25,7 +25,7 @@ def longest_share(item_seconds: Sequence[float], seats: int) -> float:
     """Length of the longest share when items are dealt to seats, longest first, each to the least busy one.
 
     >>> longest_share([1, 2, 3, 4, 5, 6, 7, 8], seats=2), longest_share([9, 1, 1], seats=2)
-    (18, 9)
+    (18.0, 9.0)
     """
     shares = [0.0] * seats
     for seconds in sorted(item_seconds, reverse=True):
