@@ -22,7 +22,9 @@ bin = $(VENV)/bin
 .PHONY: demo test check test-all bench clean
 .DELETE_ON_ERROR:
 
+# An installed package is compiled, a checkout is not: without this every cold start would pay for compiling.
 demo: $(VENV)/.installed-demo
+	$(bin)/python -m compileall -q src
 	$(bin)/allcores demo $(ARGS)
 
 test: check
@@ -34,6 +36,7 @@ check: $(VENV)/.installed-test
 	$(bin)/mypy
 
 bench: $(VENV)/.installed-bench
+	$(bin)/python -m compileall -q src
 	$(bin)/python benchmarks/regret.py $(ARGS)
 
 test-all: $(VERSIONS:%=test-%)

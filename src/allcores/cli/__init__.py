@@ -19,12 +19,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     import argparse
-    from importlib.metadata import version
+
+    import allcores
 
     parser = argparse.ArgumentParser(
         prog="allcores", description="Runs the loop you already have on every core."
     )
-    parser.add_argument("--version", action="version", version=f"allcores {version('allcores')}")
+    parser.add_argument("--version", action="version", version=f"allcores {allcores.__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     demo = commands.add_parser(

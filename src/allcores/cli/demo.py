@@ -14,11 +14,11 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from importlib.metadata import version
 from importlib.util import find_spec
 from statistics import median
 from typing import Any
 
+import allcores
 from allcores.cli import demo_bound, demo_report
 from allcores.cli.demo_rows import ROWS, Row
 from allcores.cli.screen import Screen, open_screen
@@ -54,7 +54,7 @@ def run(quick: bool, rounds: int | None, names: Sequence[str] | None, json_path:
             _measured(row, quick, rounds or (1 if quick else ROUNDS), facts.cores, screen) for row in rows
         ]
     report = {
-        "allcores": version("allcores"),
+        "allcores": allcores.__version__,
         "python": platform.python_version(),
         "machine": facts._asdict(),
         "quick": quick,

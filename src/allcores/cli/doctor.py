@@ -9,9 +9,9 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
-from importlib.metadata import version
 from typing import Any
 
+import allcores
 from allcores.cli.doctor_advice import VARIABLES, advice, emulation
 from allcores.cli.screen import seconds, size
 from allcores.runtime import machine
@@ -37,7 +37,7 @@ def run(json_path: str | None) -> int:
 def look() -> dict[str, Any]:
     """Everything that can be seen and measured, and the advice that follows from it."""
     report: dict[str, Any] = {
-        "allcores": version("allcores"),
+        "allcores": allcores.__version__,
         "python": _python(),
         "machine": machine.facts()._asdict(),
         "limits": _limits(),
