@@ -107,6 +107,10 @@ class Ticked(NamedTuple):
     """A time that the scheduler asked to be woken at has come."""
 
 
+class Closing(NamedTuple):
+    """Nobody wants any more results."""
+
+
 class Planned(NamedTuple):
     """The plan wants ``workers`` workers, and up to ``most`` where items only wait."""
 
@@ -127,5 +131,6 @@ Event = (
     | CallerLeft
     | CallerBack
     | Ticked
+    | Closing
     | Planned
 )

@@ -119,6 +119,7 @@ class Scheduler:
             happened.CallerLeft: self._caller_left,
             happened.CallerBack: self._caller_back,
             happened.Ticked: self._ticked,
+            happened.Closing: self._closing,
             happened.Planned: self._planned,
         }
 
@@ -210,6 +211,9 @@ class Scheduler:
     def _user_consumed(self, event: happened.Consumed, now: float, commands: list[do.Command]) -> None:
         self._consumed += event.items
         self._held_bytes -= event.size_bytes
+
+    def _closing(self, event: happened.Closing, now: float, commands: list[do.Command]) -> None:
+        self.stop = -1
 
     def _wait(self, chunk: int, start: int, stop: int) -> None:
         if start < stop:

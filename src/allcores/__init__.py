@@ -1,0 +1,84 @@
+"""allcores runs the loop you already have on every core you have.
+
+>>> import allcores as ac
+>>> ac.map(abs, [-2, -1, 0])
+[2, 1, 0]
+>>> ac.par(range(10)).map(lambda x: x * x).filter(lambda x: x % 2).sum()
+165
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from allcores.api import cpu_count, explain, map, partial, shutdown, starmap
+    from allcores.core.plan import Plan
+    from allcores.errors import (
+        AllcoresError,
+        DeadlineExceeded,
+        Failure,
+        RemoteError,
+        RemoteTraceback,
+        StartError,
+        TaskTimeout,
+        Unpicklable,
+        WorkerLost,
+    )
+    from allcores.stream import Stream, par
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "allcores.api": ("cpu_count", "explain", "map", "partial", "shutdown", "starmap"),
+    "allcores.stream": ("Stream", "par"),
+    "allcores.core.plan": ("Plan",),
+    "allcores.errors": (
+        "AllcoresError",
+        "DeadlineExceeded",
+        "Failure",
+        "RemoteError",
+        "RemoteTraceback",
+        "StartError",
+        "TaskTimeout",
+        "Unpicklable",
+        "WorkerLost",
+    ),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "AllcoresError",
+    "DeadlineExceeded",
+    "Failure",
+    "Plan",
+    "RemoteError",
+    "RemoteTraceback",
+    "StartError",
+    "Stream",
+    "TaskTimeout",
+    "Unpicklable",
+    "WorkerLost",
+    "cpu_count",
+    "explain",
+    "map",
+    "par",
+    "partial",
+    "shutdown",
+    "starmap",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Imports a public name when it is first used."""
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module 'allcores' has no attribute {name!r}")
+    import importlib
+
+    value: object = getattr(importlib.import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

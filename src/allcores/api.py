@@ -1,0 +1,205 @@
+"""map, starmap and explain: each a few lines that build a job and run it."""
+
+from __future__ import annotations
+
+import builtins
+import functools
+import time
+from collections.abc import Callable, Iterable, Mapping, Sized
+from itertools import islice
+from typing import Any, TypeVar
+
+from allcores.core.plan import Plan
+from allcores.options import checked
+from allcores.runtime import partial as _partial
+from allcores.runtime.caller import Caller
+from allcores.runtime.planner import Planner
+from allcores.runtime.source import Source
+from allcores.tasks.run import run_items
+from allcores.tasks.task import MAP, STARMAP, Task
+
+Result = TypeVar("Result")
+
+EXPLAIN_ITEMS = 3
+EXPLAIN_SECONDS = 0.2
+
+
+def map(
+    function: Callable[..., Result],
+    /,
+    *iterables: Iterable[Any],
+    kwargs: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> list[Result]:
+    """Calls ``function`` on every item, on every core where that pays; returns the results in order.
+
+    Args:
+        function: anything callable: lambdas, closures and functions of a script or notebook too.
+        iterables: one or more; with several, ``function`` takes as many arguments, and the shortest one ends it.
+        kwargs: constant keyword arguments of ``function``.
+        **options: n_jobs, engine, chunksize, window, timeout, deadline, retries, retry_on, retry_wait_seconds and
+            on_error. ``n_jobs=None`` takes as many workers as the measured cost justifies, -1 every core.
+            ``engine`` is "auto", "inline", "threads" or "processes". ``timeout`` is in seconds for one item,
+            ``deadline`` for the whole call. ``on_error="return"`` puts an ``allcores.Failure`` in the place of
+            each item that failed.
+
+    Returns:
+        A list with one result for each item.
+
+    Raises:
+        TypeError, ValueError: the options mean nothing, or nothing together.
+        Unpicklable: with engine="processes", the function, an item or a result cannot travel.
+        WorkerLost, TaskTimeout, DeadlineExceeded, StartError: see ``allcores.errors``.
+        Whatever ``function`` raises, that of the earliest failing item.
+
+    Example:
+        >>> import allcores as ac
+        >>> ac.map(pow, [2, 3], [10, 2])
+        [1024, 9]
+    """
+    if not iterables:
+        raise TypeError("map needs at least one iterable; write allcores.map(function, items)")
+    kind = MAP if len(iterables) == 1 else STARMAP
+    return _collected(kind, function, iterables, kwargs, options)
+
+
+def starmap(
+    function: Callable[..., Result],
+    iterable: Iterable[Iterable[Any]],
+    /,
+    *,
+    kwargs: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> list[Result]:
+    """Like ``map``, with each item a tuple of arguments.
+
+    Example:
+        >>> import allcores as ac
+        >>> ac.starmap(pow, [(2, 10), (3, 2)])
+        [1024, 9]
+    """
+    return _collected(STARMAP, function, (iterable,), kwargs, options)
+
+
+def explain(
+    function: Callable[..., Any],
+    items: Iterable[Any],
+    /,
+    *,
+    kwargs: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> Plan:
+    """Runs at most 3 items, or 0.2 seconds, and says how ``map`` would run the rest, and why.
+
+    Returns:
+        A ``Plan`` with ``engine``, ``n_jobs``, ``seconds`` (predicted, by engine) and ``reasons``; printed, it
+        is a text.
+
+    Raises:
+        TypeError: ``items`` is an iterator, whose items would be used up.
+        Whatever ``function`` raises.
+
+    Example:
+        >>> import allcores as ac
+        >>> ac.explain(abs, range(1000)).engine
+        'inline'
+    """
+    chosen = checked(options)
+    if iter(items) is items:
+        raise TypeError(
+            "explain would use up the first items of this iterator; give it a list or a range, "
+            "for example list(itertools.islice(items, 100))"
+        )
+    task = _task(MAP, function, kwargs, chosen.retry_classes)
+    planner = Planner(task, chosen)
+    done = 0
+    started = time.perf_counter()
+    for item in islice(items, EXPLAIN_ITEMS):
+        began, cpu_began = time.perf_counter(), time.thread_time()
+        outcomes = run_items(task, done, [item], stop_on_error=True)
+        seconds, cpu_seconds = time.perf_counter() - began, time.thread_time() - cpu_began
+        if isinstance(outcomes[0].body, BaseException):
+            raise outcomes[0].body
+        planner.observe([item], outcomes, seconds, cpu_seconds)
+        done += 1
+        if time.perf_counter() - started > EXPLAIN_SECONDS:
+            break
+    left = max(0, len(items) - done) if isinstance(items, Sized) else None
+    return planner.plan(left)
+
+
+def partial(error: BaseException, /) -> dict[int, Any]:
+    """What had finished when a call of ``map`` or ``starmap`` ended with this exception.
+
+    Returns:
+        Results by index of their item; empty for an exception that does not come from such a call.
+
+    Example:
+        >>> import allcores as ac
+        >>> try:
+        ...     ac.map(lambda x: 1 / x, [2, 1, 0], engine="inline")
+        ... except ZeroDivisionError as error:
+        ...     print(ac.partial(error))
+        {0: 0.5, 1: 1.0}
+    """
+    return dict(_partial.finished(error))
+
+
+def cpu_count() -> int:
+    """Number of cores that this process can keep busy, as affinity and container limits have it.
+
+    Example:
+        >>> import allcores as ac
+        >>> ac.cpu_count() >= 1
+        True
+    """
+    from allcores.runtime import machine
+
+    return machine.cpu_count()
+
+
+def shutdown() -> None:
+    """Lets every worker go that is kept for a next call. The next call starts new ones.
+
+    Example:
+        >>> import allcores as ac
+        >>> ac.shutdown()
+    """
+    from allcores.engines import processes
+
+    processes.shutdown()
+
+
+def _collected(
+    kind: str,
+    function: Callable[..., Any],
+    iterables: tuple[Iterable[Any], ...],
+    kwargs: Mapping[str, Any] | None,
+    options: dict[str, Any],
+) -> list[Any]:
+    chosen = checked(options)
+    if not chosen.ordered:
+        raise ValueError("map always returns results in order; write allcores.par(items, ordered=False).map(f)")
+    task = _task(kind, function, kwargs, chosen.retry_classes)
+    caller = Caller(task, Source(iterables), chosen)
+    results: list[Any] = []
+    try:
+        for outputs in caller.outputs():
+            results += outputs
+    except BaseException as error:
+        _partial.attach(error, lambda: {**dict(builtins.enumerate(results)), **caller.unseen()})
+        raise
+    return results
+
+
+def _task(
+    kind: str,
+    function: Callable[..., Any],
+    kwargs: Mapping[str, Any] | None,
+    retry_on: tuple[type[BaseException], ...],
+) -> Task:
+    if not callable(function):
+        raise TypeError(f"the first argument must be a function, not {type(function).__name__}")
+    if kwargs:
+        function = functools.partial(function, **kwargs)
+    return Task(((kind, function),), retry_on=retry_on)

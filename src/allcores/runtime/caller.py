@@ -1,0 +1,362 @@
+"""The calling thread's half of a job.
+
+It pulls the input, packs chunks, runs items itself while that is best, opens results and hands them to the user,
+all in the user's own thread, so that errors of the input, of pickling and of callbacks surface in the user's
+own frame. When nothing of this is left to do it drives the pump. While it is inside user code (an inline item,
+or the consumer of a stream) its helper thread may drive the pump and feed it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from allcores.core import events as happened
+from allcores.core.events import ERROR, Outcome
+from allcores.core.plan import INLINE
+from allcores.core.scheduler import Rules
+from allcores.errors import Failure, Unpicklable
+from allcores.options import Options
+from allcores.runtime.helper import Helper
+from allcores.runtime.planner import Planner, engine_named
+from allcores.runtime.pump import Here, Packed, Pump, Settled
+from allcores.runtime.source import Source
+from allcores.runtime.verdicts import deadline_exceeded
+from allcores.tasks.run import Attempts, run_items
+from allcores.tasks.task import Task
+
+GRACE_SECONDS = 0.02  # for workers to end the item that they run when nobody wants it any more
+INLINE_BATCH_SECONDS = 0.002
+HELPED_BATCH_SECONDS = 0.0005  # while workers are starting
+
+
+class Caller:
+    """Runs one job for the thread that called.
+
+    Args:
+        task: what is done with each item.
+        source: the input.
+        options: the user's, checked.
+        streaming: the user takes results one by one and works in between.
+    """
+
+    def __init__(self, task: Task, source: Source, options: Options, streaming: bool = False) -> None:
+        self.task = task
+        self.source = source
+        self.options = options
+        self.away_since: float | None = None  # since when the calling thread has been inside user code
+        self.runs_item = False  # and whether that code is an item of this job
+        self.closed = False
+        self.planner = Planner(task, options)
+        self.pump = Pump(self._rules(streaming), options.ordered)
+        self._streaming = streaming
+        self._helper: Helper | None = None
+        self._failed_items: dict[int, Any] = {}  # of items that failed in this thread
+        self._batch = 1
+        self._told_end = False
+        self._attempts = Attempts(options.retries, options.retry_wait_seconds)
+        self._due = None if options.deadline is None else time.monotonic() + options.deadline
+
+    def _rules(self, streaming: bool) -> Rules:
+        options = self.options
+        classes = self.task.retry_on
+        from allcores.errors import TaskTimeout, WorkerLost
+
+        return Rules(
+            length=self.source.length,
+            chunksize=None if isinstance(options.chunksize, str) else options.chunksize,
+            window=options.window,
+            bounded=streaming,
+            timeout=options.timeout,
+            retries=options.retries,
+            retry_wait_seconds=options.retry_wait_seconds,
+            retry_lost=issubclass(WorkerLost, classes),
+            retry_timeout=issubclass(TaskTimeout, classes),
+            stop_on_error=options.on_error == "raise",
+            whole_leaves=self.task.reduction is not None,
+            may_run_here=self.planner.may_run_here,
+        )
+
+    # -- what the endings use -------------------------------------------------------------------------
+
+    def settled(self) -> Iterator[Settled]:
+        """What became of the items, in order unless ``ordered=False``; raises what ends the job."""
+        kill = True
+        try:
+            self._begin()
+            while (entry := self._next()) is not None:
+                if entry.outcome.kind == ERROR and self.options.on_error == "raise":
+                    raise entry.open()
+                if self._streaming:
+                    with self._away(inline=False):
+                        yield entry
+                else:
+                    yield entry
+            if self.source.error is not None:
+                raise self.source.error
+            kill = False
+        except (Exception, GeneratorExit, SystemExit):
+            kill = False
+            raise
+        finally:
+            self._close(kill)
+
+    def outputs(self) -> Iterator[list[Any]]:
+        """Lists of outputs of consecutive items (with ``Failure`` in the place of what failed)."""
+        for entry in self.settled():
+            if entry.outcome.kind != ERROR:
+                yield entry.open()
+                continue
+            index = entry.outcome.start
+            item = entry.item if entry.item is not None else self._failed_items.pop(index, None)
+            failure = Failure(index, item, entry.open())
+            yield [[failure]] if self.task.spreads else [failure]
+
+    def unseen(self) -> dict[int, Any]:
+        """Outputs that had arrived but were not handed over yet, by index."""
+        found: dict[int, Any] = {}
+        for entry in self.pump.order.rest():
+            if entry.outcome.kind == happened.VALUES:
+                found.update(enumerate(entry.open(), start=entry.outcome.start))
+        return found
+
+    # -- the loop -------------------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        name = self.planner.explicit
+        if name is not None and name != INLINE:
+            self._launch(name, *self.planner.explicit_workers())
+        elif self.planner.may_move:
+            self._helper = Helper(self)
+
+    def _next(self) -> Settled | None:
+        """The next settled items, or None when there are none any more."""
+        if self.pump.engine is not None:
+            self._drive(0.0)
+        while True:
+            if self._due is not None and time.monotonic() > self._due:
+                raise deadline_exceeded(self.options.deadline or 0.0)
+            self.feed()
+            with self._leading() as pump:
+                pump.empty_mailbox()
+                entry = pump.order.take()
+                if entry is not None:
+                    items = entry.outcome.stop - entry.outcome.start
+                    pump.post(happened.Consumed(items, entry.outcome.size_bytes))
+                    return entry
+                if pump.failure is not None:
+                    raise pump.failure
+                here = pump.here.popleft() if pump.here else None
+                if here is None and self._told_end and pump.scheduler.settled == self.source.pulled:
+                    return None
+            if here is not None:
+                self._run_here(here)
+            elif not self._run_some():
+                self._drive(None)
+
+    def _drive(self, timeout: float | None) -> None:
+        """Lets the pump wait for something to happen."""
+        if self._due is not None:
+            left = max(0.0, self._due - time.monotonic())
+            timeout = left if timeout is None else min(timeout, left)
+        with self._leading() as pump:
+            if pump.here or (timeout is None and pump.scheduler.idle and pump.scheduler.wake_at() is None):
+                timeout = 0.05  # the helper is about to offer what it pulled
+            pump.step(timeout)
+
+    @contextlib.contextmanager
+    def _leading(self) -> Iterator[Pump]:
+        """Holds the pump; a helper that drives it is asked to let go."""
+        pump = self.pump
+        if not pump.lock.acquire(blocking=False):
+            if pump.engine is not None:
+                pump.engine.ring()
+            pump.lock.acquire()
+        try:
+            yield pump
+        finally:
+            pump.lock.release()
+
+    @contextlib.contextmanager
+    def _away(self, inline: bool) -> Iterator[None]:
+        """The calling thread is inside user code: its helper may drive and feed meanwhile."""
+        if self._helper is None and self.pump.engine is None:
+            yield
+            return
+        with self._leading() as pump:
+            pump.post(happened.CallerLeft(inline))
+        self.runs_item = inline
+        self.away_since = time.monotonic()
+        if self._helper is not None:
+            self._helper.wake()
+        elif self.pump.engine is not None:
+            self._helper = Helper(self)
+        try:
+            yield
+        finally:
+            self.away_since = None
+            with self._leading() as pump:
+                pump.post(happened.CallerBack())
+
+    # -- input ----------------------------------------------------------------------------------------
+
+    def feed(self) -> None:
+        """Pulls, packs and offers chunks as long as the scheduler wants some."""
+        while True:
+            with self._leading() as pump:
+                count = pump.scheduler.wanted(self.source.pulled)
+            if not count:
+                return
+            first, items = self._pull(count)
+            if not items:
+                return
+            self._offer(first, items)
+
+    def _pull(self, count: int) -> tuple[int, list[Any]]:
+        if self.source.random_access or self.pump.engine is None:
+            first, items = self.source.take(count)
+        else:
+            with self._in_iterator():
+                first, items = self.source.take(count)
+        if self.source.ended and not self._told_end:
+            self.pump.submit(happened.SourceEnded())
+            self._told_end = True
+        return first, items
+
+    @contextlib.contextmanager
+    def _in_iterator(self) -> Iterator[None]:
+        """The calling thread is inside the user's iterator, which may take its time."""
+        self._helper = self._helper or Helper(self)
+        self.runs_item = False
+        self.away_since = time.monotonic()
+        self._helper.wake()
+        try:
+            yield
+        finally:
+            self.away_since = None
+
+    def _offer(self, first: int, items: list[Any]) -> None:
+        """Packs items and offers them; one that cannot be packed runs here, or has failed."""
+        engine = self.pump.engine
+        assert engine is not None
+        try:
+            payload = engine.pack(first, items)
+        except Unpicklable as error:
+            culprit = (error.index if error.index is not None else first) - first
+            if culprit:
+                self._offer(first, items[:culprit])
+            self._keep(first + culprit, items[culprit], error)
+            if culprit + 1 < len(items):
+                self._offer(first + culprit + 1, items[culprit + 1 :])
+            return
+        keep = self.planner.may_run_here or self.options.on_error == "return"
+        packed = Packed(payload, items if keep else None)
+        self.pump.submit(happened.Offered(first, len(items), payload.size_bytes), packed)
+
+    def _keep(self, index: int, item: Any, error: Unpicklable) -> None:
+        """An item that cannot travel runs here where it may, and else has failed."""
+        if self.planner.may_run_here:
+            self.pump.here.append(Here(None, index, [item]))
+            return
+        self._failed_items[index] = item
+        self.pump.submit(happened.RanInline([Outcome(index, index + 1, ERROR, error)], None, 0.0, 0.0))
+
+    # -- items that run in this thread ----------------------------------------------------------------
+
+    def _run_some(self) -> bool:
+        """Runs the next items here, if that is what the plan says; whether it did."""
+        if not self.planner.may_run_here and self.planner.explicit != INLINE:
+            return False
+        starting = self.pump.scheduler.workers > 0
+        if starting and self.pump.scheduler.staffed:
+            return False
+        first, items = self._pull(self._batch)
+        if not items:
+            return False
+        self._run_inline(first, items, None)
+        self._next_batch(HELPED_BATCH_SECONDS if starting else INLINE_BATCH_SECONDS)
+        if self.pump.engine is None:
+            self._consider()
+        return True
+
+    def _run_here(self, here: Here) -> None:
+        self._run_inline(here.first, here.items, here.chunk)
+
+    def _run_inline(self, first: int, items: Any, chunk: int | None) -> None:
+        stop_on_error = self.options.on_error == "raise"
+        with self._away(inline=True):
+            began, cpu_began = time.perf_counter(), time.thread_time()
+            outcomes = run_items(
+                self.task, first, items, stop_on_error=stop_on_error, attempts=self._attempts
+            )
+            seconds, cpu_seconds = time.perf_counter() - began, time.thread_time() - cpu_began
+        for outcome in outcomes:
+            if outcome.kind == ERROR:
+                if isinstance(outcome.body, KeyboardInterrupt):
+                    raise outcome.body
+                self._failed_items[outcome.start] = items[outcome.start - first]
+        self.planner.observe(items, outcomes, seconds, cpu_seconds)
+        with self._leading() as pump:
+            pump.post(happened.RanInline(outcomes, chunk, seconds, cpu_seconds))
+
+    def _next_batch(self, target_seconds: float) -> None:
+        cost = self.pump.scheduler.cost.each or target_seconds
+        self._batch = max(1, min(4 * self._batch, int(target_seconds / cost)))
+
+    # -- the plan -------------------------------------------------------------------------------------
+
+    def _consider(self) -> None:
+        """Asks whether the rest should move to workers, now that more items have been measured."""
+        if not self.planner.may_move or self.source.ended:
+            return
+        plan = self.planner.plan(self._left())
+        if plan.engine != INLINE:
+            self._launch(plan.engine, plan.n_jobs, plan.most_jobs)
+
+    def consider_running_item(self, seconds: float, cpu_seconds: float) -> None:
+        """The helper asks the same while an item runs that has taken so long already."""
+        plan = self.planner.plan(self._left(), running=(seconds, cpu_seconds))
+        if plan.engine != INLINE:
+            self._launch(plan.engine, plan.n_jobs, plan.most_jobs)
+
+    def _left(self) -> int | None:
+        length = self.source.length
+        return None if length is None else max(0, length - self.source.pulled)
+
+    def _launch(self, name: str, workers: int, most: int) -> None:
+        """Gives the job an engine. With engine="auto" a function that cannot travel stays here."""
+        try:
+            engine = engine_named(name, self.options, self.task)
+        except Unpicklable as error:
+            if not self.planner.may_run_here:
+                raise
+            self.planner.refuse(name, str(error))
+            return
+        with self.pump.lock:
+            if self.pump.engine is None and not self.closed:
+                self.pump.attach(engine, workers, most)
+                return
+        engine.close(reuse=True)  # the other thread was faster
+
+    # -- the end --------------------------------------------------------------------------------------
+
+    def _close(self, kill: bool) -> None:
+        """Lets everything go; with ``kill`` at once, else after a moment for items that are running."""
+        self.closed = True
+        self.away_since = None
+        if self._helper is not None:
+            self._helper.wake()
+        engine = self.pump.engine
+        if engine is None:
+            return
+        with self._leading() as pump:
+            try:
+                if not kill and pump.scheduler.busy_workers():
+                    pump.wind_down(GRACE_SECONDS)
+            except BaseException:
+                kill = True
+                raise
+            finally:
+                engine.close(reuse=not kill)

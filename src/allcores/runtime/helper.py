@@ -1,0 +1,127 @@
+"""The helper thread of one job: does what the calling thread cannot while it is inside user code.
+
+It is the boot timer (an item that takes long is a reason to start workers before it has ended), the probe of the
+GIL (how late does a thread wake that sleeps half a millisecond), the feeder (of lists, ranges and arrays) and
+the reactor (drives the pump when nobody else has for a while). It never runs the user's function.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from allcores.runtime.caller import Caller
+
+PROBE_SLEEP_SECONDS = 0.0005
+LATE_SECONDS = 0.002
+WARM_PATIENCE_SECONDS = 0.0015
+COLD_PATIENCE_SECONDS = 0.006
+REACTOR_PATIENCE_SECONDS = 0.005
+TURN_SECONDS = 0.05
+PARK_AFTER_SECONDS = 0.1
+
+
+class Helper:
+    """A daemon thread that watches over one caller until it is closed."""
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+        self._wake = threading.Event()
+        self._parked = False
+        self._cpu_clock = _cpu_clock_of_this_thread()
+        self._item_cpu_began = 0.0
+        self._probed_seconds = 0.0
+        self._late_seconds = 0.0
+        threading.Thread(target=self._help, name="allcores-helper", daemon=True).start()
+
+    def wake(self) -> None:
+        """The caller has left for user code, or is closed."""
+        self._item_cpu_began = self._cpu_clock()
+        if self._parked:
+            self._wake.set()
+
+    def _help(self) -> None:
+        try:
+            self._watch()
+        except BaseException as error:  # for the caller to raise: this thread has nobody to tell
+            pump = self._caller.pump
+            pump.failure = error
+            if pump.engine is not None:
+                pump.engine.ring()
+
+    def _watch(self) -> None:
+        caller = self._caller
+        idle_since = time.monotonic()
+        while not caller.closed:
+            since = caller.away_since
+            if since is None:
+                if time.monotonic() - idle_since > PARK_AFTER_SECONDS:
+                    self._park()
+                    idle_since = time.monotonic()
+                else:
+                    time.sleep(REACTOR_PATIENCE_SECONDS)
+                continue
+            idle_since = time.monotonic()
+            if caller.pump.engine is None:
+                self._watch_item(since)
+            else:
+                self._react(since)
+
+    def _park(self) -> None:
+        self._wake.clear()
+        self._parked = True
+        if self._caller.away_since is None and not self._caller.closed:
+            self._wake.wait()
+        self._parked = False
+
+    def _watch_item(self, since: float) -> None:
+        """Probes the GIL while an item runs; when it takes long, lets the caller's planner think again."""
+        from allcores.engines import processes
+
+        patience = WARM_PATIENCE_SECONDS if processes.is_warm() else COLD_PATIENCE_SECONDS
+        self._probe()
+        running = time.monotonic() - since
+        caller = self._caller
+        if running < patience or caller.away_since != since or not caller.runs_item:
+            return
+        if caller.source.ended:
+            time.sleep(REACTOR_PATIENCE_SECONDS)
+            return
+        caller.planner.observe_lateness(self._late_seconds / self._probed_seconds)
+        caller.consider_running_item(running, self._cpu_clock() - self._item_cpu_began)
+        if caller.pump.engine is None:
+            time.sleep(min(0.05, running))
+
+    def _probe(self) -> None:
+        began = time.monotonic()
+        time.sleep(PROBE_SLEEP_SECONDS)
+        took = time.monotonic() - began
+        self._probed_seconds += took
+        if took - PROBE_SLEEP_SECONDS > LATE_SECONDS:
+            self._late_seconds += took - PROBE_SLEEP_SECONDS
+
+    def _react(self, since: float) -> None:
+        """Feeds and drives the pump, once the caller has been away for long enough."""
+        caller = self._caller
+        patience = WARM_PATIENCE_SECONDS if caller.runs_item else REACTOR_PATIENCE_SECONDS
+        wait = since + patience - time.monotonic()
+        if wait > 0:
+            time.sleep(wait)
+            return
+        if caller.source.random_access:
+            caller.feed()
+        with caller.pump.lock:
+            if caller.away_since == since and not caller.closed:
+                caller.pump.step(TURN_SECONDS)
+
+
+def _cpu_clock_of_this_thread() -> Callable[[], float]:
+    """A function that tells how long this thread has computed, callable from other threads."""
+    if not hasattr(time, "pthread_getcpuclockid"):
+        return time.monotonic  # nobody can tell: then an item counts as computing while it runs
+    clock = time.pthread_getcpuclockid(threading.get_ident())
+    return lambda: time.clock_gettime(clock)

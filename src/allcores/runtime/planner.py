@@ -1,0 +1,155 @@
+"""The planner of one job: gathers what is measured, and asks ``core.plan`` what it means."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from typing import Any
+
+from allcores.core.plan import INLINE, PROCESSES, THREADS, Facts, Plan, Sample, choose
+from allcores.options import Options
+from allcores.runtime.machine import cpu_count, gil_enabled
+from allcores.tasks.task import Task
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from allcores.core.events import Outcome
+    from allcores.engines.base import Engine
+
+TRANSPORT_ITEMS = 4  # items whose pickling is measured
+WORTH_MEASURING_SECONDS = 0.005
+BASE_BOOT_SECONDS = 0.03
+MODULE_BOOT_SECONDS = 0.0006  # importing a module in a fresh worker, on average
+BASE_MODULES = 300  # loaded by nearly every program, and cheap
+
+_log = logging.getLogger("allcores")
+
+
+class Planner:
+    """Collects the sample that plans are made from, and says what the options allow."""
+
+    def __init__(self, task: Task, options: Options) -> None:
+        self.explicit: str | None = None if options.engine == "auto" else _name(options.engine)
+        self._options = options
+        self._task = task
+        self._refused: dict[str, str] = {}
+        self._items = 0
+        self._seconds = 0.0
+        self._cpu_seconds = 0.0
+        self._late_share: float | None = None
+        self._transport: float | None = None
+        self._boot: float | None = None
+        self._cap = options.n_jobs
+        if self.explicit is None:
+            self._settle_what_is_certain()
+
+    def _settle_what_is_certain(self) -> None:
+        """Where measuring could change nothing, the engine is known beforehand."""
+        from allcores.engines import processes
+
+        obstacle = processes.obstacle()
+        if obstacle is not None:
+            self.refuse(PROCESSES, obstacle)
+        if self._options.timeout is not None:
+            self.explicit = PROCESSES  # the only one here that can stop an item
+        elif processes.inside_worker() and self._cap is None:
+            self.explicit = INLINE
+
+    @property
+    def may_run_here(self) -> bool:
+        """Whether the calling thread may run items itself."""
+        return self.explicit is None
+
+    @property
+    def may_move(self) -> bool:
+        """Whether work may move from the calling thread to workers."""
+        return self.explicit is None and self._cap != 1
+
+    def explicit_workers(self) -> tuple[int, int]:
+        """Number of workers to begin with, and to grow to, where the user named the engine."""
+        if self._cap is not None:
+            return self._cap, self._cap
+        return cpu_count(), 64
+
+    def refuse(self, engine: str, reason: str) -> None:
+        """This engine cannot do this job."""
+        self._refused[engine] = reason
+
+    def observe(
+        self, items: Sequence[Any], outcomes: Sequence[Outcome], seconds: float, cpu_seconds: float
+    ) -> None:
+        """Takes in that items ran in the calling thread."""
+        self._items += sum(outcome.stop - outcome.start for outcome in outcomes)
+        self._seconds += seconds
+        self._cpu_seconds += cpu_seconds
+        if self._transport is None and self.may_move and self._worth_measuring(len(items)):
+            self._transport = _transport_seconds(items, outcomes)
+
+    def observe_lateness(self, share: float) -> None:
+        """Takes in for what share of the time another thread was kept from the GIL."""
+        self._late_share = share
+
+    def plan(self, left: int | None, running: tuple[float, float] | None = None) -> Plan:
+        """What to do with the items that are left; ``running``: seconds and CPU seconds of an unfinished item."""
+        items, seconds, cpu_seconds = self._items, self._seconds, self._cpu_seconds
+        if running is not None:
+            items, seconds, cpu_seconds = items + 1, seconds + running[0], cpu_seconds + running[1]
+        if self._boot is None:
+            self._boot = boot_seconds()
+        sample = Sample(max(1, items), max(seconds, 1e-9), cpu_seconds, self._late_share, self._transport)
+        facts = Facts(cpu_count(), self._boot, gil_enabled())
+        plan = choose(sample, left, facts, self._cap, self._refused)
+        if plan.engine != INLINE:
+            _log.info("%s", plan)
+        return plan
+
+    def _worth_measuring(self, batch: int) -> bool:
+        return self._seconds > WORTH_MEASURING_SECONDS or self._seconds / max(1, self._items) > 0.0002
+
+
+def engine_named(name: str, options: Options, task: Task) -> Engine:
+    """A new engine for one job. Raises Unpicklable where the function cannot travel."""
+    if not isinstance(options.engine, str):
+        engine: Engine = options.engine.engine_for(task)
+        return engine
+    if name == THREADS:
+        from allcores.engines.threads import Threads
+
+        return Threads(task)
+    from allcores.engines.processes import Processes
+
+    return Processes(task, timed=options.timeout is not None)
+
+
+def boot_seconds() -> float:
+    """How long it will take until new process workers answer."""
+    from allcores.engines import processes
+
+    if processes.is_warm():
+        return 0.006
+    return BASE_BOOT_SECONDS + MODULE_BOOT_SECONDS * max(0, len(sys.modules) - BASE_MODULES)
+
+
+def _name(engine: Any) -> str:
+    return engine if isinstance(engine, str) else str(engine.name)
+
+
+def _transport_seconds(items: Sequence[Any], outcomes: Sequence[Outcome]) -> float | None:
+    """What it takes to pickle and unpickle an item and its result; None where plain pickle does not do."""
+    import pickle
+
+    outputs = [output for outcome in outcomes if isinstance(outcome.body, list) for output in outcome.body]
+    pairs = list(zip(items, outputs, strict=False))[-TRANSPORT_ITEMS:]
+    if not pairs:
+        return None
+    began = time.perf_counter()
+    try:
+        for pair in pairs:
+            for thing in pair:
+                pickle.loads(pickle.dumps(thing, protocol=5))
+    except Exception:
+        return None
+    return (time.perf_counter() - began) / len(pairs)

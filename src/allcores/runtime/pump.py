@@ -1,0 +1,193 @@
+"""The pump: owns one job's scheduler and engine, tells the one what happened and the other what to do.
+
+Whoever waits drives it, in its own thread: the calling thread, or its helper while the caller is busy with user
+code. Everything here is called under ``lock``; it moves payloads and outcomes but never opens one, so no user
+code runs here.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from typing import Any, NamedTuple
+
+from allcores.core import commands as do
+from allcores.core.events import ERROR, Closing, Event, Offered, Outcome, Planned, Seen, Ticked
+from allcores.core.order import AsFinished, InOrder
+from allcores.core.scheduler import Rules, Scheduler
+from allcores.runtime.verdicts import task_timeout, worker_lost
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from allcores.engines.base import Engine, Payload
+
+
+class Settled(NamedTuple):
+    """What became of items, how to open it, and the item itself where it failed and is still known."""
+
+    outcome: Outcome
+    unpack: Callable[[Outcome], Any] | None
+    item: Any = None
+
+    def open(self) -> Any:
+        """A list of outputs, a reduced value, or an exception."""
+        return self.outcome.body if self.unpack is None else self.unpack(self.outcome)
+
+
+class Packed(NamedTuple):
+    """A chunk that was offered; the items themselves stay only where they may be needed again."""
+
+    payload: Payload | None
+    items: Sequence[Any] | None
+
+
+class Here(NamedTuple):
+    """Items that only the calling thread can run; ``chunk`` is None where they were never offered."""
+
+    chunk: int | None
+    first: int
+    items: Sequence[Any]
+
+
+class Pump:
+    """One job's scheduler, engine, payloads and settled outcomes."""
+
+    def __init__(self, rules: Rules, ordered: bool) -> None:
+        self.lock = threading.Lock()
+        self.scheduler = Scheduler(rules)
+        self.engine: Engine | None = None
+        self.order: InOrder[Settled] | AsFinished[Settled] = InOrder() if ordered else AsFinished()
+        self.chunks: dict[int, Packed] = {}
+        self.here: deque[Here] = deque()
+        self._mailbox: deque[tuple[Event, Packed | None]] = deque()
+        self.failure: BaseException | None = None  # why the job cannot go on
+        self._perform: dict[type, Callable[[Any], None]] = {
+            do.Boot: self._boot,
+            do.Send: self._send,
+            do.Look: self._look,
+            do.Kill: self._kill,
+            do.Deliver: self._deliver,
+            do.DeliverLost: self._deliver_lost,
+            do.DeliverTimeout: self._deliver_timeout,
+            do.Forget: self._forget,
+            do.RunHere: self._run_here,
+            do.Abort: self._abort,
+        }
+
+    def now(self) -> float:
+        """Seconds on the clock of the engine."""
+        return self.engine.now() if self.engine is not None else time.monotonic()
+
+    def attach(self, engine: Engine, workers: int, most: int) -> None:
+        """From now on this engine runs the job's chunks, on so many workers."""
+        self.engine = engine
+        self.post(Planned(workers, most))
+
+    def post(self, event: Event) -> None:
+        """Tells the scheduler what happened and does what it says."""
+        for command in self.scheduler.handle(event, self.now()):
+            self._perform[type(command)](command)
+
+    def submit(self, event: Event, packed: Packed | None = None) -> None:
+        """Posts an event (an offer with its payload) without waiting for the lock: whoever holds it is told."""
+        self._mailbox.append((event, packed))
+        if self.lock.acquire(blocking=False):
+            try:
+                self.empty_mailbox()
+            finally:
+                self.lock.release()
+        elif self.engine is not None:
+            self.engine.ring()
+
+    def empty_mailbox(self) -> None:
+        """Posts what was submitted while the lock was taken."""
+        while self._mailbox:
+            event, packed = self._mailbox.popleft()
+            if packed is not None:
+                assert isinstance(event, Offered)
+                self.chunks[event.first] = packed
+            self.post(event)
+
+    def step(self, timeout: float | None) -> None:
+        """Waits up to ``timeout`` seconds (None: for ever) for something to happen, and deals with it."""
+        self.empty_mailbox()
+        engine = self.engine
+        if engine is None:
+            return
+        due = self.scheduler.wake_at()
+        if due is not None:
+            left = max(0.0, due - engine.now())
+            timeout = left if timeout is None else min(timeout, left)
+        for event in engine.wait(timeout):
+            self.post(event)
+        self.empty_mailbox()
+        if due is not None and engine.now() >= due:
+            self.post(Ticked())
+
+    def wind_down(self, grace_seconds: float) -> None:
+        """Starts nothing more; gives workers a moment to end the item that they run."""
+        engine = self.engine
+        if engine is None:
+            return
+        self.post(Closing())
+        engine.cancel()
+        give_up = engine.now() + grace_seconds
+        while self.scheduler.busy_workers() and engine.now() < give_up:
+            self.step(max(0.0, give_up - engine.now()))
+
+    # -- commands -------------------------------------------------------------------------------------
+
+    def _boot(self, command: do.Boot) -> None:
+        assert self.engine is not None
+        self.engine.boot(command.worker)
+
+    def _send(self, command: do.Send) -> None:
+        assert self.engine is not None
+        payload = self.chunks[command.chunk].payload
+        assert payload is not None
+        self.engine.send(command.worker, payload, command.chunk, command.start, command.stop)
+
+    def _look(self, command: do.Look) -> None:
+        assert self.engine is not None
+        running, since = self.engine.look(command.worker)
+        self.post(Seen(command.worker, running, since))
+
+    def _kill(self, command: do.Kill) -> None:
+        assert self.engine is not None
+        self.engine.kill(command.worker)
+
+    def _deliver(self, command: do.Deliver) -> None:
+        outcome, chunk = command
+        engine = self.engine
+        ran_here = engine is None or isinstance(outcome.body, BaseException | list)
+        self._put(outcome, None if ran_here or engine is None else engine.unpack, chunk)
+
+    def _deliver_lost(self, command: do.DeliverLost) -> None:
+        error = worker_lost(command.item, command.signal, command.exitcode, command.cause)
+        self._put(Outcome(command.item, command.item + 1, ERROR, error), None, command.chunk)
+
+    def _deliver_timeout(self, command: do.DeliverTimeout) -> None:
+        error = task_timeout(command.item, command.seconds)
+        self._put(Outcome(command.item, command.item + 1, ERROR, error), None, command.chunk)
+
+    def _put(self, outcome: Outcome, unpack: Callable[[Outcome], Any] | None, chunk: int | None) -> None:
+        item = None
+        if outcome.kind == ERROR and chunk is not None:
+            items = self.chunks[chunk].items
+            item = items[outcome.start - chunk] if items is not None else None
+        self.order.put(outcome.start, outcome.stop, Settled(outcome, unpack, item))
+
+    def _forget(self, command: do.Forget) -> None:
+        del self.chunks[command.chunk]
+
+    def _run_here(self, command: do.RunHere) -> None:
+        items = self.chunks[command.chunk].items
+        assert items is not None
+        first = command.chunk
+        self.here.append(Here(command.chunk, command.start, items[command.start - first : command.stop - first]))
+
+    def _abort(self, command: do.Abort) -> None:
+        self.failure = command.error

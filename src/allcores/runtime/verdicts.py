@@ -1,0 +1,69 @@
+"""The errors that a worker's end turns into: what happened, the likely cause, and what to do."""
+
+from __future__ import annotations
+
+import signal as signals
+
+from allcores.errors import DeadlineExceeded, TaskTimeout, WorkerLost
+
+LIKELY_CAUSES = {
+    "SIGKILL": (
+        "most often the kernel's out-of-memory killer; use fewer workers (n_jobs=...) or smaller items, "
+        "or find who sent it"
+    ),
+    "SIGSEGV": "a crash in compiled code; run that item alone under `python -X faulthandler`",
+    "SIGBUS": "memory or a mapped file that vanished; see whether a disk or /dev/shm is full",
+    "SIGABRT": "compiled code gave up (an assertion, or a corrupted heap); run that item alone to see its message",
+    "SIGFPE": "an arithmetic fault in compiled code; run that item alone",
+    "SIGILL": "a library built for another processor; reinstall it for this one",
+    "SIGTERM": "someone asked it to end: a scheduler, a container or a script",
+    "SIGXCPU": "the limit on processor time (ulimit -t)",
+}
+
+
+def worker_lost(item: int | None, signal: int | None, exitcode: int | None, cause: str) -> WorkerLost:
+    """The error for an item whose worker died while it ran.
+
+    >>> print(worker_lost(3, None, 7, ""))
+    the worker that ran item 3 ended by itself with exit code 7; look in the function for os._exit, or in compiled code for exit(). To keep the other results write on_error='return'; to try again, retries=1.
+    """
+    what = "a worker" if item is None else f"the worker that ran item {item}"
+    if signal is not None:
+        name = _signal_name(signal)
+        likely = LIKELY_CAUSES.get(name, "run that item alone with engine='inline' to see what it does")
+        how = f"was killed by {name} (signal {signal}): {likely}"
+    elif exitcode is not None:
+        how = (
+            f"ended by itself with exit code {exitcode}; look in the function for os._exit, "
+            "or in compiled code for exit()"
+        )
+    else:
+        how = f"is gone: {cause or 'nobody could say why'}"
+    advice = "To keep the other results write on_error='return'; to try again, retries=1."
+    return WorkerLost(f"{what} {how}. {advice}", item, signal, exitcode)
+
+
+def task_timeout(item: int, seconds: float) -> TaskTimeout:
+    """The error for an item that ran too long."""
+    return TaskTimeout(
+        f"item {item} ran longer than timeout={seconds:g} s and its worker was stopped. "
+        "To keep the other results write on_error='return'; to allow more, a larger timeout.",
+        item,
+        seconds,
+    )
+
+
+def deadline_exceeded(seconds: float) -> DeadlineExceeded:
+    """The error for a job that ran too long."""
+    return DeadlineExceeded(
+        f"the job ran longer than deadline={seconds:g} s. "
+        "allcores.partial(error) has what had finished; a larger deadline, or smaller input, would end it.",
+        seconds,
+    )
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signals.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

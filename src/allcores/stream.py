@@ -1,0 +1,288 @@
+"""par(): a lazy chain of stages over items, and the endings that run it in one pass."""
+
+from __future__ import annotations
+
+import functools
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from allcores.core.combine import ABSENT, Collector, Reduction, StepFailed
+from allcores.core.events import NODE
+from allcores.options import Options, checked
+from allcores.runtime.caller import Caller
+from allcores.runtime.source import Source
+from allcores.tasks import reductions
+from allcores.tasks.run import feed
+from allcores.tasks.task import FILTER, FLAT_MAP, MAP, STARMAP, Task
+
+_MISSING: Any = object()
+
+
+def par(items: Iterable[Any], /, **options: Any) -> Stream:
+    """A stream over ``items``: stages are added to it, and nothing runs before an ending is called.
+
+    Args:
+        items: any iterable; an endless generator too.
+        **options: as for ``map``, and ``ordered=False`` for results as they finish.
+
+    Example:
+        >>> import allcores as ac
+        >>> ac.par(["a b", "b"]).flat_map(str.split).fold_by(str, int, lambda n, word: n + 1, int.__add__)
+        {'a': 1, 'b': 2}
+    """
+    iter(items)
+    return Stream(items, checked(options))
+
+
+class Stream:
+    """Stages over items, fused into one pass; made by ``par``.
+
+    Each stage gives a new stream. Endings: iteration, ``collect``, ``reduce``, ``fold``, ``fold_by``, ``sum``,
+    ``min``, ``max``, ``count``, ``first``, ``any``, ``all`` and ``for_each``.
+    """
+
+    def __init__(
+        self,
+        items: Iterable[Any],
+        options: Options,
+        stages: tuple[tuple[str, Callable[..., Any]], ...] = (),
+        batch: int | None = None,
+    ) -> None:
+        self._items = items
+        self._options = options
+        self._stages = stages
+        self._batch = batch
+        self._running: list[Iterator[Any]] = []
+
+    # -- stages ---------------------------------------------------------------------------------------
+
+    def map(self, function: Callable[[Any], Any]) -> Stream:
+        """Every value becomes ``function(value)``."""
+        return self._with(MAP, function)
+
+    def starmap(self, function: Callable[..., Any]) -> Stream:
+        """Every value becomes ``function(*value)``."""
+        return self._with(STARMAP, function)
+
+    def filter(self, predicate: Callable[[Any], Any]) -> Stream:
+        """Only the values for which ``predicate(value)`` is true stay."""
+        return self._with(FILTER, predicate)
+
+    def flat_map(self, function: Callable[[Any], Iterable[Any]]) -> Stream:
+        """Every value becomes all values of ``function(value)``."""
+        return self._with(FLAT_MAP, function)
+
+    def batch(self, size: int) -> Stream:
+        """Items come in lists of ``size`` (the last one may be shorter). Comes before every other stage.
+
+        Example:
+            >>> import allcores as ac
+            >>> ac.par(range(5)).batch(2).map(sum).collect()
+            [1, 5, 4]
+        """
+        if self._stages or self._batch is not None:
+            raise ValueError("batch comes first, and once; write allcores.par(items).batch(n).map(f)")
+        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+            raise ValueError(f"batch needs a whole number of items, at least 1, not {size!r}")
+        return Stream(self._items, self._options, (), size)
+
+    def _with(self, kind: str, function: Callable[..., Any]) -> Stream:
+        if not callable(function):
+            raise TypeError(f"{kind} needs a function, not {type(function).__name__}")
+        return Stream(self._items, self._options, (*self._stages, (kind, function)), self._batch)
+
+    # -- endings that keep results apart --------------------------------------------------------------
+
+    def __iter__(self) -> Iterator[Any]:
+        """Values as they are ready: in order, or with ``ordered=False`` as they finish.
+
+        Input is pulled as results are taken, within a window that is bounded in items and bytes.
+        """
+        values = self._values(streaming=True)
+        self._running.append(values)
+        return values
+
+    def close(self) -> None:
+        """Ends every iteration over this stream that is going on: nothing more is started."""
+        while self._running:
+            self._running.pop().close()  # type: ignore[attr-defined]
+
+    def collect(self) -> list[Any]:
+        """All values, as a list.
+
+        Example:
+            >>> import allcores as ac
+            >>> ac.par([1, 2, 3]).map(lambda x: x + 1).filter(lambda x: x != 3).collect()
+            [2, 4]
+        """
+        return list(self._values(streaming=False))
+
+    def for_each(self, function: Callable[[Any], Any]) -> None:
+        """Calls ``function(value)`` for its effect, in the workers; returns when all are done."""
+        for _ in self._with(MAP, function)._with(FILTER, reductions.nothing)._values(streaming=False):
+            pass
+
+    def first(self, predicate: Callable[[Any], Any] | None = None, default: Any = _MISSING) -> Any:
+        """The first value (for which ``predicate`` is true); ``default``, or else ValueError, if there is none.
+
+        It returns as soon as everything before it has finished; an earlier exception is raised instead.
+
+        Example:
+            >>> import allcores as ac
+            >>> ac.par(range(10**9)).first(lambda x: x > 3)
+            4
+        """
+        stream = self if predicate is None else self.filter(predicate)
+        values = stream._ordered()._values(streaming=True)
+        try:
+            for value in values:
+                return value
+        finally:
+            values.close()
+        if default is _MISSING:
+            raise ValueError("no value was found; write first(..., default=None) where there may be none")
+        return default
+
+    def any(self, predicate: Callable[[Any], Any] | None = None) -> bool:
+        """Whether some value (or ``predicate`` of it) is true; stops at the first that is."""
+        return bool(self.map(predicate or bool).map(bool).first(bool, default=False))
+
+    def all(self, predicate: Callable[[Any], Any] | None = None) -> bool:
+        """Whether every value (or ``predicate`` of it) is true; stops at the first that is not."""
+        return bool(self.map(predicate or bool).map(bool).first(operator.not_, default=True))
+
+    # -- endings that reduce, in the workers ----------------------------------------------------------
+
+    def reduce(self, op: Callable[[Any, Any], Any]) -> Any:
+        """Values combined by ``op``, which must be associative. TypeError where there are no values.
+
+        Example:
+            >>> import allcores as ac
+            >>> ac.par([3, 1, 2]).reduce(max)
+            3
+        """
+        result = self._reduced(Reduction(functools.partial(functools.reduce, op), op))
+        if result is ABSENT:
+            raise TypeError("reduce of no values has no result; write fold(init, op, op) to say what it should be")
+        return result
+
+    def fold(
+        self, init: Callable[[], Any], step: Callable[[Any, Any], Any], merge: Callable[[Any, Any], Any]
+    ) -> Any:
+        """Folds runs of values from ``init()`` by ``step(accumulator, value)`` and joins them by ``merge``.
+
+        Example:
+            >>> import allcores as ac
+            >>> ac.par("abca").fold(set, lambda seen, x: seen | {x}, set.union) == {"a", "b", "c"}
+            True
+        """
+        _need_callable("fold", init=init, step=step, merge=merge)
+        result = self._reduced(Reduction(functools.partial(reductions.fold, init, step), merge))
+        return init() if result is ABSENT else result
+
+    def fold_by(
+        self,
+        key: Callable[[Any], Any],
+        init: Callable[[], Any],
+        step: Callable[[Any, Any], Any],
+        merge: Callable[[Any, Any], Any],
+    ) -> dict[Any, Any]:
+        """Like ``fold``, separately for each ``key(value)``; keys in the order of their first value.
+
+        Example:
+            >>> import allcores as ac
+            >>> ac.par([1, 2, 3, 4]).fold_by(lambda x: x % 2, int, int.__add__, int.__add__)
+            {1: 4, 0: 6}
+        """
+        _need_callable("fold_by", key=key, init=init, step=step, merge=merge)
+        fold = functools.partial(reductions.fold_by, key, init, step)
+        result = self._reduced(Reduction(fold, functools.partial(reductions.merge_by, merge)))
+        return {} if result is ABSENT else dict(result)
+
+    def sum(self) -> Any:
+        """The sum of the values; 0 where there are none."""
+        result = self._reduced(Reduction(sum, operator.add))
+        return 0 if result is ABSENT else result
+
+    def min(self, key: Callable[[Any], Any] | None = None, default: Any = _MISSING) -> Any:
+        """The smallest value (by ``key``), the first of equal ones."""
+        return self._extreme("min", min, key, default)
+
+    def max(self, key: Callable[[Any], Any] | None = None, default: Any = _MISSING) -> Any:
+        """The largest value (by ``key``), the first of equal ones."""
+        return self._extreme("max", max, key, default)
+
+    def count(self) -> int:
+        """The number of values."""
+        result = self._reduced(Reduction(len, operator.add))
+        return 0 if result is ABSENT else int(result)
+
+    def _extreme(self, name: str, choose: Any, key: Any, default: Any) -> Any:
+        fold = functools.partial(choose, key=key)
+        result = self._reduced(Reduction(fold, functools.partial(reductions.choose_one, choose, key)))
+        if result is not ABSENT:
+            return result
+        if default is _MISSING:
+            raise ValueError(f"{name} of no values has no result; write {name}(default=...) where there may be none")
+        return default
+
+    # -- running --------------------------------------------------------------------------------------
+
+    def _ordered(self) -> Stream:
+        return Stream(self._items, self._options._replace(ordered=True), self._stages, self._batch)
+
+    def _caller(self, reduction: Reduction | None, streaming: bool) -> Caller:
+        task = Task(self._stages, reduction, self._options.retry_classes)
+        return Caller(task, Source((self._items,), self._batch), self._options, streaming)
+
+    def _values(self, streaming: bool) -> Any:
+        caller = self._caller(None, streaming)
+        runs = caller.outputs()
+        if caller.task.spreads:
+            return _flat_twice(runs)
+        return _flat(runs)
+
+    def _reduced(self, reduction: Reduction) -> Any:
+        if self._options.on_error == "return":
+            raise ValueError(
+                "on_error='return' leaves failures among the values, which cannot be reduced; "
+                "collect() them first, or write on_error='raise'"
+            )
+        caller = self._ordered()._caller(reduction, streaming=False)
+        collector = Collector(reduction, caller.task.spreads)
+        try:
+            for entry in caller.settled():
+                outcome = entry.outcome
+                if outcome.kind == NODE:
+                    collector.node(outcome.start, outcome.stop, entry.open())
+                else:
+                    feed(collector, outcome.start, entry.open())
+            return collector.result()
+        except StepFailed as failed:
+            assert failed.__cause__ is not None
+            raise failed.__cause__ from failed.__cause__.__cause__
+
+
+def _flat(runs: Iterator[list[Any]]) -> Iterator[Any]:
+    try:
+        for run in runs:
+            yield from run
+    finally:
+        runs.close()  # type: ignore[attr-defined]
+
+
+def _flat_twice(runs: Iterator[list[list[Any]]]) -> Iterator[Any]:
+    try:
+        for run in runs:
+            for values in run:
+                yield from values
+    finally:
+        runs.close()  # type: ignore[attr-defined]
+
+
+def _need_callable(ending: str, **functions: Any) -> None:
+    for name, function in functions.items():
+        if not callable(function):
+            hint = f"; write {name}=lambda: {function!r}" if name == "init" else ""
+            raise TypeError(f"{ending} needs a function for {name}, not {type(function).__name__}{hint}")

@@ -1,0 +1,182 @@
+"""How an exception of the user's comes back from a worker.
+
+It arrives with its own type and its own chain of causes; at the chain's end stands a ``RemoteTraceback`` with the
+text that the worker's traceback had. A worker sends the frames of a traceback and not its text: the caller, who
+may know sources that the worker does not (notebook cells), writes it, and a worker need not import
+``traceback``. What cannot be pickled, or not rebuilt, arrives as ``RemoteError`` with all the text.
+"""
+
+from __future__ import annotations
+
+import os
+
+from allcores.tasks.pickling import PROTOCOL, dump_result, dumps, loads
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Any
+
+    Place = tuple[str, int, str, int | None, int | None, int | None]  # file, line, name, end line, columns
+
+CAUSE, CONTEXT, END = "cause", "context", ""
+LONGEST_CHAIN = 32
+MOST_FRAMES = 100  # of one traceback; a RecursionError has thousands
+
+_HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_BETWEEN = {
+    CAUSE: "\nThe above exception was the direct cause of the following exception:\n\n",
+    CONTEXT: "\nDuring handling of the above exception, another exception occurred:\n\n",
+}
+
+
+def dump_error(error: BaseException) -> bytes:
+    """An exception and its chain as bytes, in a worker; never raises but for lack of memory."""
+    links = []
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen and len(links) < LONGEST_CHAIN:
+        seen.add(id(current))
+        following, relation = _next(current)
+        if following is None or id(following) in seen:
+            following, relation = None, END
+        links.append(
+            (
+                _pickled(current),
+                _type_name(type(current)),
+                _message(current),
+                [str(note) for note in getattr(current, "__notes__", ())],
+                _places(current.__traceback__),
+                relation,
+                current.__suppress_context__,
+            )
+        )
+        current = following
+    return dumps(links, PROTOCOL)
+
+
+def load_error(data: Any, index: int | None) -> BaseException:
+    """The exception again, in the caller: with a note that names the item, and the remote traceback."""
+    from allcores.errors import RemoteTraceback
+
+    links = loads(data)
+    text = _text(links)
+    chain = [_rebuilt(link, index if position == 0 else None, text) for position, link in enumerate(links)]
+    for position, error in enumerate(chain):
+        following = chain[position + 1] if position + 1 < len(chain) else None
+        relation, suppress = links[position][5], links[position][6]
+        if following is not None:
+            error.__context__ = following
+            if relation == CAUSE:
+                error.__cause__ = following
+        error.__suppress_context__ = suppress or relation == CAUSE
+    _last_cause(chain[0]).__cause__ = RemoteTraceback(text)
+    if index is not None:
+        chain[0].add_note(f"allcores: item {index}")
+    return chain[0]
+
+
+def _next(error: BaseException) -> tuple[BaseException | None, str]:
+    if error.__cause__ is not None:
+        return error.__cause__, CAUSE
+    if error.__context__ is not None and not error.__suppress_context__:
+        return error.__context__, CONTEXT
+    return None, END
+
+
+def _pickled(error: BaseException) -> bytes | None:
+    """The exception's pickle, if loading it gives an exception of the same type."""
+    try:
+        try:
+            data = dumps(error, PROTOCOL)
+        except Exception:
+            data = dump_result(error, 0)
+        return data if type(loads(data)) is type(error) else None
+    except Exception:
+        return None
+
+
+def _type_name(kind: type) -> str:
+    module = getattr(kind, "__module__", "builtins")
+    return kind.__qualname__ if module in ("builtins", "__main__") else f"{module}.{kind.__qualname__}"
+
+
+def _message(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:
+        return "<its message cannot be read: __str__ fails>"
+
+
+def _places(trace: TracebackType | None) -> list[Place]:
+    """The frames of a traceback, our own ones left out."""
+    places: list[Place] = []
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        if not code.co_filename.startswith(_HERE):
+            position: tuple[int | None, ...] = (None, None, None, None)
+            for number, each in enumerate(code.co_positions()):
+                if number == trace.tb_lasti // 2:
+                    position = each
+                    break
+            places.append((code.co_filename, trace.tb_lineno, code.co_name, *position[1:]))  # type: ignore[arg-type]
+        trace = trace.tb_next
+    if len(places) > MOST_FRAMES:
+        half = MOST_FRAMES // 2
+        places = [*places[:half], ("<frames left out>", len(places) - 2 * half, "...", None, None, None), *places[-half:]]
+    return places
+
+
+def _rebuilt(link: Any, index: int | None, text: str) -> BaseException:
+    from allcores.errors import RemoteError
+
+    pickled, type_name, message, notes = link[:4]
+    if pickled is not None:
+        try:
+            error = loads(pickled)
+            if isinstance(error, BaseException):
+                return error
+        except Exception:
+            pass
+    where = "" if index is None else f" by item {index}"
+    shown = f"{type_name}: {message}" if message else type_name
+    missing = RemoteError(
+        f"{shown}\n(raised{where} in a worker; the exception itself cannot be pickled and rebuilt, so this stands for it. "
+        f"To get a {type_name}, let its class take in __init__ what it passes to super().__init__)",
+        type_name,
+        text,
+        index,
+    )
+    for note in notes:
+        missing.add_note(note)
+    return missing
+
+
+def _last_cause(error: BaseException) -> BaseException:
+    seen = {id(error)}
+    while error.__cause__ is not None and id(error.__cause__) not in seen:
+        error = error.__cause__
+        seen.add(id(error))
+    return error
+
+
+def _text(links: Any) -> str:
+    """What Python would have printed in the worker."""
+    import traceback
+
+    parts: list[str] = []
+    for _, type_name, message, notes, places, relation, _ in reversed(links):
+        if relation:
+            parts.append(_BETWEEN[relation])
+        if places:
+            frames = [
+                traceback.FrameSummary(
+                    file, line, name, lookup_line=False, end_lineno=end, colno=column, end_colno=end_column
+                )
+                for file, line, name, end, column, end_column in places
+            ]
+            parts.append("Traceback (most recent call last):\n")
+            parts.extend(traceback.StackSummary.from_list(frames).format())
+        parts.append(f"{type_name}: {message}\n" if message else f"{type_name}\n")
+        parts.extend(f"{note}\n" for note in notes)
+    return "".join(parts)

@@ -1,0 +1,266 @@
+"""How functions, items and results become bytes, and objects again on the other side.
+
+Plain pickle where it does: what can be imported travels by name. What lives in the caller's ``__main__``, and
+lambdas and closures, travel by value (cloudpickle, imported late). Workers install what travelled so in their
+own ``__main__``; then plain pickle by name works both ways, and a result or an exception that comes back refers
+to the caller's own classes. Classes that cannot be found by name are found by the token that cloudpickle gave
+them, so their state in the caller is never overwritten by a result.
+
+Every item and every result is a pickle of its own: any part of a chunk can be sent again, what cannot travel
+is known by its index, and no two tasks share an object.
+"""
+
+from __future__ import annotations
+
+import sys
+from io import BytesIO, TextIOWrapper
+
+try:
+    from _pickle import Pickler, Unpickler, dumps, loads
+except ImportError:  # an interpreter whose pickle is written in Python
+    from pickle import Pickler, Unpickler, dumps, loads
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from allcores.tasks.task import Task
+
+    Definitions = dict[str, Any]
+
+PROTOCOL = 5
+MAIN = b"__main__"
+
+__all__ = [
+    "dump_definitions",
+    "dump_item",
+    "dump_result",
+    "dump_task",
+    "load_definitions",
+    "load_task",
+    "loads",
+    "travels",
+]
+
+
+def dump_task(task: Task) -> tuple[bytes, Definitions]:
+    """The task as bytes, and the definitions of ``__main__`` that travel in them. Raises Unpicklable."""
+    plain = None if _registered_by_value() else _plain(task)
+    if plain is not None and MAIN not in plain:
+        return plain + dumps({}, PROTOCOL), {}
+    try:
+        return _by_value(task)
+    except Exception as error:
+        from allcores.tasks.culprit import unpicklable_function
+
+        raise unpicklable_function(task, error) from error
+
+
+def load_task(data: bytes) -> Task:
+    """The task again; what travelled with it is installed in ``__main__`` first."""
+    task, definitions = _load_pair(data)
+    _install(definitions)
+    loaded: Task = task
+    return loaded
+
+
+def dump_item(item: Any, index: int) -> tuple[bytes, Definitions]:
+    """An item as bytes, and the definitions of ``__main__`` that a worker needs for it. Raises Unpicklable."""
+    try:
+        data = dumps(item, PROTOCOL)
+    except Exception as first:
+        try:
+            file = BytesIO()
+            pickler = _recording_by_value(file)
+            pickler.dump(item)
+        except Exception as error:
+            from allcores.tasks.culprit import unpicklable_item
+
+            raise unpicklable_item(item, index, error) from first
+        return file.getvalue(), dict(pickler.recorded)
+    return data, (_mentioned(item) if MAIN in data else {})
+
+
+def dump_definitions(definitions: Definitions) -> tuple[bytes, Definitions]:
+    """Definitions of ``__main__`` as bytes, by value, and all that went with them. Raises Unpicklable."""
+    try:
+        return _by_value(definitions)
+    except Exception as error:
+        from allcores.tasks.culprit import unpicklable_definitions
+
+        raise unpicklable_definitions(definitions, error) from error
+
+
+def load_definitions(data: bytes) -> None:
+    """Installs definitions in ``__main__``."""
+    asked, also = _load_pair(data)
+    _install(also)
+    _install(asked)
+
+
+def dump_result(output: Any, index: int) -> bytes:
+    """A result as bytes, in the worker, once plain pickle has refused it. Raises Unpicklable."""
+    try:
+        file = BytesIO()
+        _by_token(file).dump(output)
+        return file.getvalue()
+    except Exception as error:
+        from allcores.tasks.culprit import unpicklable_result
+
+        raise unpicklable_result(output, index, error) from error
+
+
+def travels(value: Any) -> bool:
+    """Whether this can be pickled at all, by name or by value."""
+    try:
+        _recording_by_value(BytesIO()).dump(value)
+    except Exception:
+        return False
+    return True
+
+
+def class_by_token(token: str) -> type:
+    """The class that was sent to a worker under this token and now comes back."""
+    from cloudpickle import cloudpickle
+
+    found: type | None = cloudpickle._DYNAMIC_CLASS_TRACKER_BY_ID.get(token)
+    if found is None:
+        raise LookupError("a result's class was defined in a function and does not exist here any more")
+    return found
+
+
+# -- by name ------------------------------------------------------------------------------------------------
+
+
+def _plain(value: Any) -> bytes | None:
+    try:
+        return dumps(value, PROTOCOL)
+    except Exception:
+        return None
+
+
+class _Mentions(Pickler):
+    """Pickles as usual and takes down what it meets of ``__main__``."""
+
+    def __init__(self, file: BytesIO) -> None:
+        super().__init__(file, PROTOCOL)
+        self.recorded: Definitions = {}
+
+    def reducer_override(self, value: Any) -> Any:
+        _record(self.recorded, value)
+        return NotImplemented
+
+
+def _mentioned(item: Any) -> Definitions:
+    pickler = _Mentions(BytesIO())
+    pickler.dump(item)
+    return pickler.recorded
+
+
+def _record(recorded: Definitions, value: Any) -> None:
+    """Takes down a class or function of ``__main__`` that can be found there by its name."""
+    if getattr(value, "__module__", None) != "__main__":
+        return
+    if isinstance(value, type) or type(value) is type(_record):
+        name = value.__qualname__.partition(".")[0]
+        found = sys.modules["__main__"].__dict__.get(name)
+        if found is value or ("." in value.__qualname__ and isinstance(found, type)):
+            recorded[name] = found
+
+
+# -- by value -----------------------------------------------------------------------------------------------
+
+
+def _registered_by_value() -> bool:
+    """Whether the user told cloudpickle to send some module's functions by value."""
+    cloudpickle = sys.modules.get("cloudpickle")
+    return cloudpickle is not None and bool(cloudpickle.list_registry_pickle_by_value())
+
+
+def _by_value(value: Any) -> tuple[bytes, Definitions]:
+    """One value, and what it needs of ``__main__``, as two pickles that share their objects."""
+    file = BytesIO()
+    pickler = _recording_by_value(file)
+    pickler.dump(value)
+    recorded: Definitions = {}
+    while len(recorded) < len(pickler.recorded):  # what is recorded may lead to more
+        recorded = dict(pickler.recorded)
+        border = file.tell()
+        pickler.dump(recorded)
+        if len(recorded) < len(pickler.recorded):
+            file.seek(border)
+            file.truncate()
+    if not recorded:
+        pickler.dump(recorded)
+    return file.getvalue(), recorded
+
+
+def _load_pair(data: bytes) -> tuple[Any, Definitions]:
+    unpickler = Unpickler(BytesIO(data))
+    return unpickler.load(), unpickler.load()
+
+
+def _install(definitions: Definitions) -> None:
+    sys.modules["__main__"].__dict__.update(definitions)
+
+
+def _refuse_files(value: Any) -> None:
+    """An open file would arrive as a copy of its text, at a position of its own: not what the loop sees."""
+    if isinstance(value, TextIOWrapper):
+        raise TypeError("cannot pickle an open file")
+
+
+_classes: dict[str, Any] = {}
+
+
+def _recording_by_value(file: BytesIO) -> Any:
+    """A cloudpickle pickler that takes down what it sends of ``__main__``."""
+    if "recording" not in _classes:
+        from cloudpickle import cloudpickle
+
+        class Recording(cloudpickle.Pickler):  # type: ignore[misc]
+            def __init__(self, file: BytesIO) -> None:
+                super().__init__(file, PROTOCOL)
+                self.recorded: Definitions = {}
+
+            def reducer_override(self, value: Any) -> Any:
+                _refuse_files(value)
+                _record(self.recorded, value)
+                return super().reducer_override(value)
+
+        _classes["recording"] = Recording
+    return _classes["recording"](file)
+
+
+def _by_token(file: BytesIO) -> Any:
+    """A cloudpickle pickler for the way back: what came from the caller returns by name or by token."""
+    if "by_token" not in _classes:
+        from cloudpickle import cloudpickle
+
+        sent_by_value: set[str] = set()
+        tokens = cloudpickle._DYNAMIC_CLASS_TRACKER_BY_CLASS
+
+        class ByToken(cloudpickle.Pickler):  # type: ignore[misc]
+            def __init__(self, file: BytesIO) -> None:
+                super().__init__(file, PROTOCOL)
+
+            def reducer_override(self, value: Any) -> Any:
+                _refuse_files(value)
+                if isinstance(value, type) or type(value) is type(_record):
+                    known: Definitions = {}
+                    _record(known, value)
+                    if known:
+                        return value.__qualname__
+                if isinstance(value, type):
+                    token = tokens.get(value)
+                    if token is not None and token not in sent_by_value:
+                        return class_by_token, (token,)
+                    reduced = super().reducer_override(value)
+                    if value in tokens:
+                        sent_by_value.add(tokens[value])
+                    return reduced
+                return super().reducer_override(value)
+
+        _classes["by_token"] = ByToken
+    return _classes["by_token"](file)

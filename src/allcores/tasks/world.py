@@ -1,0 +1,233 @@
+"""The caller's world, as far as a function can see it: taken down in the caller, set up in a child.
+
+``capture`` gives bytes, equal for equal worlds; ``apply`` opens them. What a child has anyway (the defaults) is
+not sent and not imported there: a child's start is counted in milliseconds.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+try:
+    from _pickle import dumps, loads
+except ImportError:
+    from pickle import dumps, loads
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    World = dict[str, Any]
+
+# Finders that any interpreter has, and those that matter only to those who installed them.
+HARMLESS_FINDERS = (
+    "BuiltinImporter",
+    "FrozenImporter",
+    "PathFinder",
+    "DistutilsMetaFinder",
+    "_SixMetaPathImporter",
+    "AssertionRewritingHook",
+)
+# Libraries that compute on all cores read these when they are loaded.
+THREAD_LIMITS = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+)
+
+
+def capture() -> bytes:
+    """The world of this process now."""
+    world: World = {
+        "environ": dict(os.environ),
+        "cwd": _cwd(),
+        "path": list(sys.path),
+        "argv": list(getattr(sys, "argv", [""])),
+        "prefixes": (sys.prefix, sys.exec_prefix, sys.executable),
+        "recursion_limit": sys.getrecursionlimit(),
+        "bytecode": (sys.dont_write_bytecode, sys.pycache_prefix),
+        "site": any(_finder_name(finder) not in HARMLESS_FINDERS for finder in sys.meta_path),
+        "warnings": _warning_filters(),
+        "int_max_str_digits": sys.get_int_max_str_digits(),
+        "streams": [_encoding(stream) for stream in (sys.__stdout__, sys.__stderr__)],
+    }
+    world.update(_of_loaded_libraries())
+    return dumps(world, 5)
+
+
+def apply(data: bytes) -> World:
+    """Makes this process see the caller's world; ``settle`` does the rest once the function is loaded.
+
+    Until then libraries that are loaded find limits on their threads: a process that has started one cannot
+    be forked any more.
+    """
+    world: World = loads(data)
+    os.environ.clear()
+    os.environ.update(world["environ"])
+    for name in THREAD_LIMITS:
+        os.environ.setdefault(name, "1")
+    try:
+        os.chdir(world["cwd"])
+    except OSError:
+        pass  # the caller's own directory may be gone
+    sys.path[:] = world["path"]
+    sys.argv[:] = world["argv"]
+    sys.prefix, sys.exec_prefix, sys.executable = world["prefixes"]
+    sys.dont_write_bytecode, sys.pycache_prefix = world["bytecode"]
+    sys.setrecursionlimit(world["recursion_limit"])
+    sys.set_int_max_str_digits(world["int_max_str_digits"])
+    for stream, encoding in zip((sys.stdout, sys.stderr), world["streams"], strict=True):
+        if encoding is not None and encoding != _encoding(stream):
+            stream.reconfigure(encoding=encoding[0], errors=encoding[1])  # type: ignore[union-attr]
+    _apply_builtins()
+    if world["site"]:
+        _run_site(world["path"])
+    _apply_warnings(world["warnings"])
+    return world
+
+
+def settle(world: World) -> None:
+    """The part of a world that stands behind the loading of the function."""
+    for name in THREAD_LIMITS:
+        if name not in world["environ"]:
+            os.environ.pop(name, None)
+    if "numpy" in world:
+        import numpy
+
+        numpy.seterr(**world["numpy"])
+    if "decimal" in world:
+        import decimal
+
+        decimal.setcontext(world["decimal"])
+    if "logging" in world:
+        import logging
+
+        disabled, levels = world["logging"]
+        logging.disable(disabled)
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
+
+
+def _cwd() -> str:
+    try:
+        return os.getcwd()
+    except OSError:
+        return os.sep
+
+
+def _finder_name(finder: Any) -> str:
+    return finder.__name__ if isinstance(finder, type) else type(finder).__name__
+
+
+def _encoding(stream: Any) -> tuple[str, str] | None:
+    encoding, errors = getattr(stream, "encoding", None), getattr(stream, "errors", None)
+    return (encoding, errors) if encoding and errors and hasattr(stream, "reconfigure") else None
+
+
+def _apply_builtins() -> None:
+    """``exit`` and the like, which the site module would have made."""
+    import builtins
+
+    if not hasattr(builtins, "exit"):
+        import _sitebuiltins
+
+        for name in ("quit", "exit"):
+            setattr(builtins, name, _sitebuiltins.Quitter(name, "Ctrl-D (i.e. EOF)"))
+
+
+def _run_site(path: list[str]) -> None:
+    """Lets .pth files install their import hooks (editable installs), as in the caller."""
+    import site
+
+    site.main()
+    sys.path[:] = path
+
+
+# -- warnings -----------------------------------------------------------------------------------------------
+
+
+def _warning_filters() -> list[tuple[str, str | None, int, str, str, str | None, int, int]]:
+    """The filters without objects: patterns and categories by name."""
+    from _warnings import filters
+
+    return [
+        (action, *_pattern(message), category.__module__, category.__qualname__, *_pattern(module), line)
+        for action, message, category, module, line in filters
+    ]
+
+
+def _pattern(pattern: Any) -> tuple[str | None, int]:
+    if pattern is None:
+        return None, 0
+    if isinstance(pattern, str):  # the interpreter's own first filters
+        return pattern, -1
+    return pattern.pattern, pattern.flags
+
+
+def _apply_warnings(described: list[Any]) -> None:
+    if described == _warning_filters():
+        return
+    import warnings
+
+    filters = []
+    for action, message, message_flags, module_name, name, module, module_flags, line in described:
+        category = _category(module_name, name)
+        if category is not None:
+            pattern = _compiled(message, message_flags), _compiled(module, module_flags)
+            filters.append((action, pattern[0], category, pattern[1], line))
+    warnings.filters[:] = filters  # type: ignore[index]
+    mutated = getattr(warnings, "_filters_mutated", None) or getattr(warnings, "_filters_mutated_lock_held", None)
+    if mutated is not None:
+        mutated()
+
+
+def _compiled(pattern: str | None, flags: int) -> Any:
+    if pattern is None or flags < 0:
+        return pattern
+    import re
+
+    return re.compile(pattern, flags)
+
+
+def _category(module_name: str, name: str) -> type[Warning] | None:
+    try:
+        found: Any = __import__(module_name, fromlist=["_"])
+        for part in name.split("."):
+            found = getattr(found, part)
+    except Exception:
+        return None
+    return found if isinstance(found, type) and issubclass(found, Warning) else None
+
+
+# -- libraries ----------------------------------------------------------------------------------------------
+
+
+def _of_loaded_libraries() -> World:
+    """What libraries that the caller has loaded keep, where it is not their default."""
+    world: World = {}
+    decimal = sys.modules.get("decimal")
+    if decimal is not None and hasattr(decimal, "getcontext"):
+        context = decimal.getcontext()
+        if repr(context) != repr(decimal.DefaultContext):
+            context = context.copy()
+            context.clear_flags()
+            world["decimal"] = context
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and hasattr(numpy, "geterr"):
+        errors = dict(numpy.geterr())
+        if errors != {"divide": "warn", "over": "warn", "under": "ignore", "invalid": "warn"}:
+            world["numpy"] = errors
+    logging = sys.modules.get("logging")
+    if logging is not None and hasattr(logging, "root"):
+        levels = {"": logging.root.level} if logging.root.level != logging.WARNING else {}
+        for name, logger in list(logging.root.manager.loggerDict.items()):
+            level = getattr(logger, "level", 0)
+            if level:
+                levels[name] = level
+        if levels or logging.root.manager.disable:
+            world["logging"] = (logging.root.manager.disable, levels)
+    return world
