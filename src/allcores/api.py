@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import contextlib
 import functools
 import time
 from collections.abc import Callable, Iterable, Mapping, Sized
@@ -112,6 +113,8 @@ def explain(
         )
     task = _task(MAP, function, kwargs, chosen.retry_classes)
     planner = Planner(task, chosen)
+    if planner.explicit is not None:
+        return planner.asked_for()
     done = 0
     started = time.perf_counter()
     for item in islice(items, EXPLAIN_ITEMS):
@@ -184,8 +187,9 @@ def _collected(
     caller = Caller(task, Source(iterables), chosen)
     results: list[Any] = []
     try:
-        for outputs in caller.outputs():
-            results += outputs
+        with contextlib.closing(caller.outputs()) as runs:
+            for outputs in runs:
+                results += outputs
     except BaseException as error:
         _partial.attach(error, lambda: {**dict(builtins.enumerate(results)), **caller.unseen()})
         raise

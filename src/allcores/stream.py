@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import operator
-from collections.abc import Callable, Iterable, Iterator
+import weakref
+from collections.abc import Callable, Generator, Iterable
 from typing import Any
 
 from allcores.core.combine import ABSENT, Collector, Reduction, StepFailed
@@ -17,6 +19,8 @@ from allcores.tasks.run import feed
 from allcores.tasks.task import FILTER, FLAT_MAP, MAP, STARMAP, Task
 
 _MISSING: Any = object()
+
+Values = Generator[Any, None, None]
 
 
 def par(items: Iterable[Any], /, **options: Any) -> Stream:
@@ -53,7 +57,7 @@ class Stream:
         self._options = options
         self._stages = stages
         self._batch = batch
-        self._running: list[Iterator[Any]] = []
+        self._running: weakref.WeakSet[Values] = weakref.WeakSet()
 
     # -- stages ---------------------------------------------------------------------------------------
 
@@ -94,19 +98,19 @@ class Stream:
 
     # -- endings that keep results apart --------------------------------------------------------------
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Values:
         """Values as they are ready: in order, or with ``ordered=False`` as they finish.
 
         Input is pulled as results are taken, within a window that is bounded in items and bytes.
         """
         values = self._values(streaming=True)
-        self._running.append(values)
+        self._running.add(values)
         return values
 
     def close(self) -> None:
         """Ends every iteration over this stream that is going on: nothing more is started."""
-        while self._running:
-            self._running.pop().close()  # type: ignore[attr-defined]
+        for values in list(self._running):
+            values.close()
 
     def collect(self) -> list[Any]:
         """All values, as a list.
@@ -134,12 +138,9 @@ class Stream:
             4
         """
         stream = self if predicate is None else self.filter(predicate)
-        values = stream._ordered()._values(streaming=True)
-        try:
+        with contextlib.closing(stream._ordered()._values(streaming=True)) as values:
             for value in values:
                 return value
-        finally:
-            values.close()
         if default is _MISSING:
             raise ValueError("no value was found; write first(..., default=None) where there may be none")
         return default
@@ -236,12 +237,9 @@ class Stream:
         task = Task(self._stages, reduction, self._options.retry_classes)
         return Caller(task, Source((self._items,), self._batch), self._options, streaming)
 
-    def _values(self, streaming: bool) -> Any:
+    def _values(self, streaming: bool) -> Values:
         caller = self._caller(None, streaming)
-        runs = caller.outputs()
-        if caller.task.spreads:
-            return _flat_twice(runs)
-        return _flat(runs)
+        return _flat_twice(caller.outputs()) if caller.task.spreads else _flat(caller.outputs())
 
     def _reduced(self, reduction: Reduction) -> Any:
         if self._options.on_error == "return":
@@ -252,33 +250,30 @@ class Stream:
         caller = self._ordered()._caller(reduction, streaming=False)
         collector = Collector(reduction, caller.task.spreads)
         try:
-            for entry in caller.settled():
-                outcome = entry.outcome
-                if outcome.kind == NODE:
-                    collector.node(outcome.start, outcome.stop, entry.open())
-                else:
-                    feed(collector, outcome.start, entry.open())
+            with contextlib.closing(caller.settled()) as entries:
+                for entry in entries:
+                    outcome = entry.outcome
+                    if outcome.kind == NODE:
+                        collector.node(outcome.start, outcome.stop, entry.open())
+                    else:
+                        feed(collector, outcome.start, entry.open())
             return collector.result()
         except StepFailed as failed:
             assert failed.__cause__ is not None
             raise failed.__cause__ from failed.__cause__.__cause__
 
 
-def _flat(runs: Iterator[list[Any]]) -> Iterator[Any]:
-    try:
+def _flat(runs: Generator[list[Any], None, None]) -> Values:
+    with contextlib.closing(runs):
         for run in runs:
             yield from run
-    finally:
-        runs.close()  # type: ignore[attr-defined]
 
 
-def _flat_twice(runs: Iterator[list[list[Any]]]) -> Iterator[Any]:
-    try:
+def _flat_twice(runs: Generator[list[list[Any]], None, None]) -> Values:
+    with contextlib.closing(runs):
         for run in runs:
             for values in run:
                 yield from values
-    finally:
-        runs.close()  # type: ignore[attr-defined]
 
 
 def _need_callable(ending: str, **functions: Any) -> None:

@@ -7,7 +7,7 @@ opaque here and stays so until the calling thread unpacks it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 VALUES = 0  # one body for each item of [start, stop)
 NODE = 1  # one reduced value for all of [start, stop)
@@ -20,7 +20,7 @@ class Outcome(NamedTuple):
     start: int
     stop: int
     kind: int
-    body: object
+    body: Any
     size_bytes: int = 0
     retryable: bool = False
 

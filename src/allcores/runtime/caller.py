@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 from allcores.core import events as happened
 from allcores.core.events import ERROR, Outcome
 from allcores.core.plan import INLINE
 from allcores.core.scheduler import Rules
-from allcores.errors import Failure, Unpicklable
+from allcores.errors import Failure, TaskTimeout, Unpicklable, WorkerLost
 from allcores.options import Options
 from allcores.runtime.helper import Helper
 from allcores.runtime.planner import Planner, engine_named
@@ -62,8 +62,6 @@ class Caller:
     def _rules(self, streaming: bool) -> Rules:
         options = self.options
         classes = self.task.retry_on
-        from allcores.errors import TaskTimeout, WorkerLost
-
         return Rules(
             length=self.source.length,
             chunksize=None if isinstance(options.chunksize, str) else options.chunksize,
@@ -81,7 +79,7 @@ class Caller:
 
     # -- what the endings use -------------------------------------------------------------------------
 
-    def settled(self) -> Iterator[Settled]:
+    def settled(self) -> Generator[Settled, None, None]:
         """What became of the items, in order unless ``ordered=False``; raises what ends the job."""
         kill = True
         try:
@@ -103,16 +101,17 @@ class Caller:
         finally:
             self._close(kill)
 
-    def outputs(self) -> Iterator[list[Any]]:
+    def outputs(self) -> Generator[list[Any], None, None]:
         """Lists of outputs of consecutive items (with ``Failure`` in the place of what failed)."""
-        for entry in self.settled():
-            if entry.outcome.kind != ERROR:
-                yield entry.open()
-                continue
-            index = entry.outcome.start
-            item = entry.item if entry.item is not None else self._failed_items.pop(index, None)
-            failure = Failure(index, item, entry.open())
-            yield [[failure]] if self.task.spreads else [failure]
+        with contextlib.closing(self.settled()) as entries:
+            for entry in entries:
+                if entry.outcome.kind != ERROR:
+                    yield entry.open()
+                    continue
+                index = entry.outcome.start
+                item = entry.item if entry.item is not None else self._failed_items.pop(index, None)
+                failure = Failure(index, item, entry.open())
+                yield [[failure]] if self.task.spreads else [failure]
 
     def unseen(self) -> dict[int, Any]:
         """Outputs that had arrived but were not handed over yet, by index."""
@@ -139,7 +138,7 @@ class Caller:
             if self._due is not None and time.monotonic() > self._due:
                 raise deadline_exceeded(self.options.deadline or 0.0)
             self.feed()
-            with self._leading() as pump:
+            with self.pump as pump:
                 pump.empty_mailbox()
                 entry = pump.order.take()
                 if entry is not None:
@@ -161,23 +160,10 @@ class Caller:
         if self._due is not None:
             left = max(0.0, self._due - time.monotonic())
             timeout = left if timeout is None else min(timeout, left)
-        with self._leading() as pump:
+        with self.pump as pump:
             if pump.here or (timeout is None and pump.scheduler.idle and pump.scheduler.wake_at() is None):
                 timeout = 0.05  # the helper is about to offer what it pulled
             pump.step(timeout)
-
-    @contextlib.contextmanager
-    def _leading(self) -> Iterator[Pump]:
-        """Holds the pump; a helper that drives it is asked to let go."""
-        pump = self.pump
-        if not pump.lock.acquire(blocking=False):
-            if pump.engine is not None:
-                pump.engine.ring()
-            pump.lock.acquire()
-        try:
-            yield pump
-        finally:
-            pump.lock.release()
 
     @contextlib.contextmanager
     def _away(self, inline: bool) -> Iterator[None]:
@@ -185,7 +171,7 @@ class Caller:
         if self._helper is None and self.pump.engine is None:
             yield
             return
-        with self._leading() as pump:
+        with self.pump as pump:
             pump.post(happened.CallerLeft(inline))
         self.runs_item = inline
         self.away_since = time.monotonic()
@@ -197,7 +183,7 @@ class Caller:
             yield
         finally:
             self.away_since = None
-            with self._leading() as pump:
+            with self.pump as pump:
                 pump.post(happened.CallerBack())
 
     # -- input ----------------------------------------------------------------------------------------
@@ -205,7 +191,7 @@ class Caller:
     def feed(self) -> None:
         """Pulls, packs and offers chunks as long as the scheduler wants some."""
         while True:
-            with self._leading() as pump:
+            with self.pump as pump:
                 count = pump.scheduler.wanted(self.source.pulled)
             if not count:
                 return
@@ -298,7 +284,7 @@ class Caller:
                     raise outcome.body
                 self._failed_items[outcome.start] = items[outcome.start - first]
         self.planner.observe(items, outcomes, seconds, cpu_seconds)
-        with self._leading() as pump:
+        with self.pump as pump:
             pump.post(happened.RanInline(outcomes, chunk, seconds, cpu_seconds))
 
     def _next_batch(self, target_seconds: float) -> None:
@@ -334,9 +320,9 @@ class Caller:
                 raise
             self.planner.refuse(name, str(error))
             return
-        with self.pump.lock:
-            if self.pump.engine is None and not self.closed:
-                self.pump.attach(engine, workers, most)
+        with self.pump as pump:
+            if pump.engine is None and not self.closed:
+                pump.attach(engine, workers, most)
                 return
         engine.close(reuse=True)  # the other thread was faster
 
@@ -351,8 +337,9 @@ class Caller:
         engine = self.pump.engine
         if engine is None:
             return
-        with self._leading() as pump:
+        with self.pump as pump:
             try:
+                pump.post(happened.Closing())
                 if not kill and pump.scheduler.busy_workers():
                     pump.wind_down(GRACE_SECONDS)
             except BaseException:

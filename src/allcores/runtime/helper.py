@@ -7,6 +7,7 @@ the reactor (drives the pump when nobody else has for a while). It never runs th
 
 from __future__ import annotations
 
+import _thread
 import threading
 import time
 
@@ -36,7 +37,7 @@ class Helper:
         self._item_cpu_began = 0.0
         self._probed_seconds = 0.0
         self._late_seconds = 0.0
-        threading.Thread(target=self._help, name="allcores-helper", daemon=True).start()
+        _thread.start_new_thread(self._help, ())  # unlike threading.Thread.start it waits for nothing
 
     def wake(self) -> None:
         """The caller has left for user code, or is closed."""
@@ -80,21 +81,29 @@ class Helper:
 
     def _watch_item(self, since: float) -> None:
         """Probes the GIL while an item runs; when it takes long, lets the caller's planner think again."""
-        from allcores.engines import processes
-
-        patience = WARM_PATIENCE_SECONDS if processes.is_warm() else COLD_PATIENCE_SECONDS
-        self._probe()
-        running = time.monotonic() - since
         caller = self._caller
-        if running < patience or caller.away_since != since or not caller.runs_item:
-            return
-        if caller.source.ended:
+        if not caller.runs_item or caller.source.ended:
             time.sleep(REACTOR_PATIENCE_SECONDS)
             return
+        wait = since + self._patience() - time.monotonic()
+        if wait > 0:
+            time.sleep(wait)
+            return
+        self._probe()
+        if caller.away_since != since:
+            return
+        running = time.monotonic() - since
         caller.planner.observe_lateness(self._late_seconds / self._probed_seconds)
         caller.consider_running_item(running, self._cpu_clock() - self._item_cpu_began)
         if caller.pump.engine is None:
             time.sleep(min(0.05, running))
+
+    def _patience(self) -> float:
+        """How long an item may run before it is a reason to think again: on a warm pool the first one less long."""
+        from allcores.engines import processes
+
+        nothing_known = self._caller.pump.scheduler.cost.each is None
+        return WARM_PATIENCE_SECONDS if nothing_known and processes.is_warm() else COLD_PATIENCE_SECONDS
 
     def _probe(self) -> None:
         began = time.monotonic()

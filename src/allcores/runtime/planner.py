@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 import time
 from typing import Any
@@ -24,8 +23,6 @@ WORTH_MEASURING_SECONDS = 0.005
 BASE_BOOT_SECONDS = 0.03
 MODULE_BOOT_SECONDS = 0.0006  # importing a module in a fresh worker, on average
 BASE_MODULES = 300  # loaded by nearly every program, and cheap
-
-_log = logging.getLogger("allcores")
 
 
 class Planner:
@@ -74,6 +71,18 @@ class Planner:
             return self._cap, self._cap
         return cpu_count(), 64
 
+    def asked_for(self) -> Plan:
+        """The plan where the options leave no choice."""
+        assert self.explicit is not None
+        workers, most = (1, 1) if self.explicit == INLINE else self.explicit_workers()
+        if self._options.timeout is not None:
+            reason = "a timeout needs an engine that can stop an item: processes"
+        elif self._options.engine == "auto":
+            reason = "this is a worker of allcores already: the cores are taken"
+        else:
+            reason = f"engine={self._options.engine!r} asks for it"
+        return Plan(self.explicit, workers, most, {}, [reason])
+
     def refuse(self, engine: str, reason: str) -> None:
         """This engine cannot do this job."""
         self._refused[engine] = reason
@@ -102,8 +111,8 @@ class Planner:
         sample = Sample(max(1, items), max(seconds, 1e-9), cpu_seconds, self._late_share, self._transport)
         facts = Facts(cpu_count(), self._boot, gil_enabled())
         plan = choose(sample, left, facts, self._cap, self._refused)
-        if plan.engine != INLINE:
-            _log.info("%s", plan)
+        if plan.engine != INLINE and "logging" in sys.modules:  # else nobody listens
+            sys.modules["logging"].getLogger("allcores").info("%s", plan)
         return plan
 
     def _worth_measuring(self, batch: int) -> bool:

@@ -13,7 +13,7 @@ from collections import deque
 from typing import Any, NamedTuple
 
 from allcores.core import commands as do
-from allcores.core.events import ERROR, Closing, Event, Offered, Outcome, Planned, Seen, Ticked
+from allcores.core.events import ERROR, Event, Offered, Outcome, Planned, Seen, Ticked
 from allcores.core.order import AsFinished, InOrder
 from allcores.core.scheduler import Rules, Scheduler
 from allcores.runtime.verdicts import task_timeout, worker_lost
@@ -77,6 +77,17 @@ class Pump:
             do.Abort: self._abort,
         }
 
+    def __enter__(self) -> Pump:
+        """Takes the lock; who drives the pump meanwhile is asked to let go."""
+        if not self.lock.acquire(blocking=False):
+            if self.engine is not None:
+                self.engine.ring()
+            self.lock.acquire()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.lock.release()
+
     def now(self) -> float:
         """Seconds on the clock of the engine."""
         return self.engine.now() if self.engine is not None else time.monotonic()
@@ -128,11 +139,10 @@ class Pump:
             self.post(Ticked())
 
     def wind_down(self, grace_seconds: float) -> None:
-        """Starts nothing more; gives workers a moment to end the item that they run."""
+        """Gives workers a moment to end the item that they run, and nothing else that they hold."""
         engine = self.engine
         if engine is None:
             return
-        self.post(Closing())
         engine.cancel()
         give_up = engine.now() + grace_seconds
         while self.scheduler.busy_workers() and engine.now() < give_up:

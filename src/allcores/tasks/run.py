@@ -12,7 +12,7 @@ from allcores.core.events import ERROR, NODE, VALUES, Outcome
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from typing import Any
 
     from allcores.tasks.task import Task
@@ -46,29 +46,37 @@ def run_items(
     Whatever the function raises becomes an ERROR outcome, SystemExit and KeyboardInterrupt too.
     """
     outcomes: list[Outcome] = []
-    outputs: list[Any] = []
-    run = task.run
-    index = start = first
-    for item in items:
-        if proceed is not None and not proceed():
-            break
+    start, outputs = first, []
+    remaining = iter(items) if proceed is None else _while(proceed, items)
+    for item in remaining:
         try:
-            outputs.append(run(item))
+            run, append = task.run, outputs.append
+            append(run(item))
+            for item in remaining:  # the loop itself, with as little around it as can be
+                append(run(item))
         except BaseException as raised:
             error: BaseException | None = raised
             if attempts.retries:
                 error = _try_again(task, item, raised, attempts, outputs)
-            if error is not None:
-                if outputs:
-                    outcomes.append(Outcome(start, index, VALUES, outputs))
-                outcomes.append(Outcome(index, index + 1, ERROR, error, 0, isinstance(error, task.retry_on)))
-                outputs, start = [], index + 1
-                if stop_on_error:
-                    return outcomes
-        index += 1
+            if error is None:
+                continue
+            index = start + len(outputs)
+            if outputs:
+                outcomes.append(Outcome(start, index, VALUES, outputs))
+            outcomes.append(Outcome(index, index + 1, ERROR, error, 0, isinstance(error, task.retry_on)))
+            start, outputs = index + 1, []
+            if stop_on_error:
+                return outcomes
     if outputs:
-        outcomes.append(Outcome(start, index, VALUES, outputs))
+        outcomes.append(Outcome(start, start + len(outputs), VALUES, outputs))
     return outcomes
+
+
+def _while(proceed: Callable[[], bool], items: Sequence[Any]) -> Iterator[Any]:
+    for item in items:
+        if not proceed():
+            return
+        yield item
 
 
 def _try_again(
