@@ -55,6 +55,7 @@ class Caller:
         self._helper: Helper | None = None
         self._failed_items: dict[int, Any] = {}  # of items that failed in this thread
         self._batch = 1
+        self._helped_since_plan = False  # items ran here while workers were starting
         self._told_end = False
         self._attempts = Attempts(options.retries, options.retry_wait_seconds)
         self._due = None if options.deadline is None else time.monotonic() + options.deadline
@@ -256,12 +257,13 @@ class Caller:
         if not self.planner.may_run_here and self.planner.explicit != INLINE:
             return False
         starting = self.pump.scheduler.workers > 0
-        if starting and self.pump.scheduler.staffed:
+        if starting and self.pump.scheduler.staffed and not self._better_here():
             return False
         first, items = self._pull(self._batch)
         if not items:
             return False
         self._run_inline(first, items, None)
+        self._helped_since_plan = starting
         self._next_batch(HELPED_BATCH_SECONDS if starting else INLINE_BATCH_SECONDS)
         if self.pump.engine is None:
             self._consider()
@@ -300,6 +302,13 @@ class Caller:
         plan = self.planner.plan(self._left())
         if plan.engine != INLINE:
             self._launch(plan.engine, plan.n_jobs, plan.most_jobs)
+
+    def _better_here(self) -> bool:
+        """Whether, after what ran here while workers started, the rest is better run here after all."""
+        if not self._helped_since_plan or self.source.ended:
+            return False
+        self._helped_since_plan = False
+        return self.planner.plan(self._left(), staffed=True).engine == INLINE
 
     def consider_running_item(self, seconds: float, cpu_seconds: float) -> None:
         """The helper asks the same while an item runs that has taken so long already."""

@@ -36,6 +36,7 @@ class Planner:
         self._items = 0
         self._seconds = 0.0
         self._cpu_seconds = 0.0
+        self._warmed_up = False
         self._late_share: float | None = None
         self._transport: float | None = None
         self._boot: float | None = None
@@ -91,6 +92,9 @@ class Planner:
         self, items: Sequence[Any], outcomes: Sequence[Outcome], seconds: float, cpu_seconds: float
     ) -> None:
         """Takes in that items ran in the calling thread."""
+        if self._items == 1 and not self._warmed_up:  # the first item often pays for imports and caches
+            self._items, self._seconds, self._cpu_seconds = 0, 0.0, 0.0
+            self._warmed_up = True
         self._items += sum(outcome.stop - outcome.start for outcome in outcomes)
         self._seconds += seconds
         self._cpu_seconds += cpu_seconds
@@ -101,17 +105,25 @@ class Planner:
         """Takes in for what share of the time another thread was kept from the GIL."""
         self._late_share = share
 
-    def plan(self, left: int | None, running: tuple[float, float] | None = None) -> Plan:
-        """What to do with the items that are left; ``running``: seconds and CPU seconds of an unfinished item."""
+    def plan(
+        self, left: int | None, *, running: tuple[float, float] | None = None, staffed: bool = False
+    ) -> Plan:
+        """What to do with the items that are left.
+
+        Args:
+            left: number of items, if known.
+            running: seconds and CPU seconds that an unfinished item has taken so far.
+            staffed: the workers have answered.
+        """
         items, seconds, cpu_seconds = self._items, self._seconds, self._cpu_seconds
         if running is not None:
             items, seconds, cpu_seconds = items + 1, seconds + running[0], cpu_seconds + running[1]
         if self._boot is None:
             self._boot = boot_seconds()
         sample = Sample(max(1, items), max(seconds, 1e-9), cpu_seconds, self._late_share, self._transport)
-        facts = Facts(cpu_count(), self._boot, gil_enabled())
+        facts = Facts(cpu_count(), 0.0 if staffed else self._boot, gil_enabled())
         plan = choose(sample, left, facts, self._cap, self._refused)
-        if plan.engine != INLINE and "logging" in sys.modules:  # else nobody listens
+        if plan.engine != INLINE and not staffed and "logging" in sys.modules:  # else nobody listens
             sys.modules["logging"].getLogger("allcores").info("%s", plan)
         return plan
 
