@@ -1,0 +1,181 @@
+"""Items run in worker processes: one job's face of a crew."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+from allcores.core.events import ERROR, NODE, Event, Outcome
+from allcores.errors import StartError
+from allcores.processes import pool, wire
+from allcores.processes.pool import inside_worker, is_warm, obstacle, shutdown
+from allcores.tasks import culprit, exceptions, pickling, world
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from allcores.processes.crew import Crew
+    from allcores.tasks.task import Task
+
+__all__ = ["Processes", "inside_worker", "is_warm", "obstacle", "shutdown"]
+
+
+class Packed:
+    """Consecutive items as pickles, one behind the other, so that any part of them can be sent again.
+
+    Attributes:
+        definitions: number of the job's definitions that a worker must have before it gets these.
+    """
+
+    __slots__ = ("_body", "_lengths", "_offsets", "count", "definitions", "size_bytes")
+
+    def __init__(self, pickles: list[bytes], definitions: int) -> None:
+        self.count = len(pickles)
+        self.definitions = definitions
+        self._body = memoryview(b"".join(pickles))
+        self._lengths = wire.lengths_of(pickles)
+        offsets = [0]
+        for each in pickles:
+            offsets.append(offsets[-1] + len(each))
+        self._offsets = offsets
+        self.size_bytes = offsets[-1]
+
+    def piece(self, start: int, stop: int, head: bytes) -> list[wire.Bytes]:
+        """The frame, in parts, that carries items [start, stop) of these."""
+        body = self._body[self._offsets[start] : self._offsets[stop]]
+        lengths = self._lengths[8 * start : 8 * stop]
+        size = len(head) + len(lengths) + len(body)
+        return [wire.HEADER.pack(wire.MAGIC, wire.PIECE, 0, 0, size) + head + lengths, body]
+
+
+class Processes:
+    """Runs the items of one job in worker processes."""
+
+    name = "processes"
+    can_stop = True
+
+    def __init__(self, task: Task, *, timed: bool = False) -> None:
+        """Raises Unpicklable if the function cannot travel; starts nothing yet."""
+        reason = obstacle()
+        if reason is not None:
+            raise StartError(f"no worker process can be started: {reason}. Use engine='inline' or 'threads' here.")
+        self._task = task
+        self._timed = timed
+        self._function, self._sent = pickling.dump_task(task)
+        self._world = world.capture()
+        self._crew: Crew | None = None
+        self._rung = False
+        self._packing = threading.Lock()
+        self._definitions: list[bytes] = []
+
+    def now(self) -> float:
+        """Seconds on the clock that all processes of this machine share."""
+        return time.monotonic()
+
+    def pack(self, first: int, items: Sequence[Any]) -> Packed:
+        """Pickles every item by itself. Raises Unpicklable, with the index."""
+        with self._packing:
+            pickles = []
+            for index, item in enumerate(items, first):
+                data, needed = pickling.dump_item(item, index)
+                pickles.append(data)
+                if needed:
+                    self._define(needed)
+            return Packed(pickles, len(self._definitions))
+
+    def _define(self, needed: pickling.Definitions) -> None:
+        new = {name: value for name, value in needed.items() if self._sent.get(name) is not value}
+        if new:
+            data, also = pickling.dump_definitions(new)
+            self._definitions.append(wire.frame(wire.DEFINITIONS, 0, data))
+            self._sent.update(also)
+            self._sent.update(new)
+
+    def unpack(self, outcome: Outcome) -> Any:
+        """Opens what a worker has sent. Raises Unpicklable for a result that cannot be rebuilt here."""
+        bodies: Any = outcome.body
+        if outcome.kind == ERROR:
+            return exceptions.load_error(bodies[0], outcome.start)
+        loads = pickling.loads
+        values: list[Any] = []
+        try:
+            for body in bodies:
+                values.append(loads(body))
+        except Exception as error:
+            raise culprit.result_not_rebuilt(outcome.start + len(values), error) from error
+        return values[0] if outcome.kind == NODE else values
+
+    def boot(self, worker: int) -> None:
+        """Takes a worker that waits for this function, or starts one."""
+        if self._crew is None:
+            self._crew = pool.take_crew(self._task, self._function, self._world, _fingerprint(self._task))
+            if self._rung:
+                self._crew.ring()
+        self._crew.boot(worker)
+
+    def send(self, worker: int, payload: Packed, first: int, start: int, stop: int) -> None:
+        """Writes items to the worker's channel, or queues them."""
+        crew = self._crew
+        assert crew is not None
+        seat = crew.seat_of(worker)
+        if seat is None:
+            return
+        while seat.defined < payload.definitions:
+            crew.send(worker, [self._definitions[seat.defined]])
+            seat.defined += 1
+        head = wire.PIECE_HEAD.pack(start, stop, crew.words.epoch, self._timed)
+        seat.pieces += 1
+        crew.send(worker, payload.piece(start - first, stop - first, head))
+
+    def look(self, worker: int) -> tuple[int | None, float]:
+        """Reads the worker's words."""
+        return self._crew.look(worker) if self._crew is not None else (None, 0.0)
+
+    def kill(self, worker: int) -> None:
+        """Kills the worker; its death is reported like any other."""
+        if self._crew is not None:
+            self._crew.kill(worker)
+
+    def wait(self, timeout: float | None) -> list[Event]:
+        """Waits for workers, or for ``ring``."""
+        if self._crew is not None:
+            return self._crew.wait(timeout)
+        raise RuntimeError("wait() before the first boot() would wait for nobody")
+
+    def ring(self) -> None:
+        """Ends a wait."""
+        self._rung = True
+        if self._crew is not None:
+            self._crew.ring()
+
+    def cancel(self) -> None:
+        """Begins a new epoch: what was sent in the old one is not started any more."""
+        if self._crew is not None:
+            self._crew.words.cancel()
+
+    def close(self, reuse: bool) -> None:
+        """Gives the crew back."""
+        crew, self._crew = self._crew, None
+        if crew is not None:
+            pool.give_back(crew, reuse)
+
+
+def _fingerprint(task: Task) -> object:
+    """Changes when a module of the functions is edited or reloaded: these travel by name only."""
+    import os
+    import sys
+
+    found: list[object] = []
+    for _, function in task.stages:
+        function = getattr(function, "func", function)
+        module = sys.modules.get(getattr(function, "__module__", None) or "")
+        found.append(hash(getattr(function, "__code__", None)))
+        try:
+            found.append(os.stat(module.__file__).st_mtime_ns)  # type: ignore[union-attr,arg-type]
+        except (AttributeError, OSError, TypeError):
+            found.append(None)
+    return tuple(found)
+
+

@@ -1,0 +1,479 @@
+"""The workers of one function: a seat for each, what is sent to them, what they say, and how they die.
+
+A crew serves one job at a time and owns the selector on which that job waits. It is used by one thread at a time;
+only ``ring`` may be called by any. However a worker's death shows itself first (its pidfd, its parent's word, the
+end of its channel), it is judged once: what it had sent is delivered first, and its wait status waited for a little.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+from time import monotonic
+
+from allcores.core.events import Event, ItemsDone, Outcome, StartFailed, WorkerLost, WorkerReady
+from allcores.errors import StartError
+from allcores.processes import wire
+from allcores.processes.channel import Channel, pair
+from allcores.processes.words import Words
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from allcores.processes.forked import Forked
+    from allcores.processes.fresh import Fresh
+    from allcores.processes.wire import Bytes
+
+    Handler = Callable[[int], None]
+
+MOST_WORKERS = 1024  # at a time
+STATUS_SECONDS = 0.1  # for which the wait status of a worker that is gone is waited for
+POLL_SECONDS = 0.02  # between looks where nothing tells us of a death
+READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
+
+
+class Seat:
+    """One worker process, from the request for it until its death is known.
+
+    Attributes:
+        number: its line in the words.
+        worker: its number in the present job, or None while it is idle.
+        child_end: its end of the channel, kept until it is born, so that it can be handed to another template.
+        pieces: number of pieces that it was sent and has not ended.
+        defined: number of the job's definitions that it has.
+        status: its wait status, once known.
+        due: when it will be given up, once it seems to be gone.
+    """
+
+    __slots__ = (
+        "born", "channel", "child_end", "defined", "due", "number", "on_channel", "on_pidfd", "pidfd", "pieces",
+        "ready", "reason", "status", "stopped", "worker",
+    )  # fmt: skip
+
+    def __init__(self, number: int, worker: int) -> None:
+        ours, self.child_end = pair()
+        self.number = number
+        self.worker: int | None = worker
+        self.channel = Channel(ours)
+        self.pidfd: int | None = None
+        self.born = self.ready = self.stopped = False
+        self.pieces = self.defined = 0
+        self.status: int | None = None
+        self.reason = ""
+        self.due: float | None = None
+        self.on_channel: Handler
+        self.on_pidfd: Handler
+
+    @property
+    def quiescent(self) -> bool:
+        """Whether it waits for work, in good health."""
+        return self.ready and not self.pieces and self.due is None and not self.channel.ended
+
+    def close(self) -> None:
+        """Closes its descriptors."""
+        self.channel.close()
+        if self.child_end is not None:
+            self.child_end.close()
+            self.child_end = None
+        if self.pidfd is not None:
+            os.close(self.pidfd)
+            self.pidfd = None
+
+
+class Crew:
+    """All workers of one function.
+
+    Attributes:
+        key: what a later job must have in common with this one to take the crew over.
+        setup: the body of the frame that carries world and function.
+        imports: modules worth importing in advance.
+        threaded: loading the function starts threads, so it is loaded after the fork.
+    """
+
+    def __init__(
+        self, key: object, setup: bytes, imports: list[str], *, portable: bool, threaded: bool = False
+    ) -> None:
+        self.key = key
+        self.setup = setup
+        self.imports = imports
+        self.threaded = threaded
+        self.words = Words.create(MOST_WORKERS)
+        self._selector = selectors.DefaultSelector()
+        self._bell, self._bell_end = pair()
+        self._bell.setblocking(False)
+        self._bell_end.setblocking(False)
+        self._selector.register(self._bell_end, READ, self._on_bell)
+        self._rung = False
+        self._events: list[Event] = []
+        self._seats: dict[int, Seat] = {}
+        self._by_worker: dict[int, Seat] = {}
+        self._leaving: set[int] = set()  # numbers of seats that were given up while their processes may still live
+        self._going: list[Seat] = []  # seats whose death is to be judged
+        self._parent: Forked | Fresh = _parent(self, portable)
+
+    @property
+    def serviceable(self) -> bool:
+        """Whether somebody waits for work."""
+        return self._parent.usable and bool(self._seats)
+
+    # -- what a job asks for ------------------------------------------------------------------------------
+
+    def boot(self, worker: int) -> None:
+        """An idle worker, or else a new one."""
+        for seat in self._seats.values():
+            if seat.worker is None and seat.quiescent:
+                seat.worker = worker
+                seat.defined = 0
+                self._by_worker[worker] = seat
+                self._events.append(WorkerReady(worker))
+                return
+        number = next((n for n in range(1, MOST_WORKERS + 1) if n not in self._seats and n not in self._leaving), 0)
+        if not number:
+            self._fail(f"no more than {MOST_WORKERS} workers can run at a time: use a smaller n_jobs.")
+            return
+        self.words.clear(number)
+        try:
+            seat = Seat(number, worker)
+        except OSError as error:
+            self._fail(f"workers cannot be started: {error}. Use a smaller n_jobs, or raise `ulimit -n`.", error)
+            return
+        self._seats[number] = self._by_worker[worker] = seat
+        seat.on_channel = lambda mask: self._on_seat(seat, mask)
+        seat.on_pidfd = lambda mask: self._on_pidfd(seat)
+        self.watch(seat.channel, seat.on_channel)
+        try:
+            self._parent.start(seat)
+        except OSError as error:
+            self._fail(f"workers cannot be started: {error}. Use a smaller n_jobs, or engine='threads'.", error)
+
+    def send(self, worker: int, parts: list[Bytes]) -> None:
+        """Queues a piece, or what goes before it."""
+        seat = self._by_worker.get(worker)
+        if seat is None:
+            return  # gone meanwhile: its WorkerLost is among the events
+        if not seat.channel.send(parts):
+            self.watch_room(seat.channel, seat.on_channel)
+
+    def seat_of(self, worker: int) -> Seat | None:
+        """The seat of a worker that is not known to be gone."""
+        return self._by_worker.get(worker)
+
+    def look(self, worker: int) -> tuple[int | None, float]:
+        """What a worker runs, and since when."""
+        seat = self._by_worker.get(worker)
+        return self.words.look(seat.number) if seat is not None else (None, 0.0)
+
+    def kill(self, worker: int) -> None:
+        """Ends a worker now."""
+        seat = self._by_worker.get(worker)
+        if seat is None:
+            return
+        if seat.born:
+            self._kill(seat)
+        else:
+            seat.stopped = True
+            self._leaving.add(seat.number)
+            self._judge(seat)
+
+    def ring(self) -> None:
+        """Makes the present or next ``wait`` return."""
+        try:
+            self._bell.send(b"!")
+        except (BlockingIOError, OSError):
+            pass  # it rings already, or nobody is there to hear it
+
+    def wait(self, timeout: float | None) -> list[Event]:
+        """What happened; waits up to ``timeout`` seconds until something has."""
+        give_up = None if timeout is None else monotonic() + timeout
+        while True:
+            self._turn(0.0 if self._events else self._patience(give_up))
+            if self._events:
+                events, self._events = self._events, []
+                return events
+            if self._rung or (give_up is not None and monotonic() >= give_up):
+                self._rung = False
+                return []
+
+    def release(self, reuse: bool) -> bool:
+        """The job is over. Returns whether the crew, or what is left of it, can serve another one."""
+        for seat in list(self._seats.values()):
+            if reuse and seat.quiescent and self._parent.usable:
+                seat.worker = None
+            else:
+                seat.worker = None
+                if seat.born:
+                    self._kill(seat)
+                self._leaving.add(seat.number)
+                self._remove(seat)
+        self._by_worker.clear()
+        self._going.clear()
+        self._events.clear()
+        self._rung = False
+        return reuse and self.serviceable
+
+    def refresh(self) -> None:
+        """Before another job begins: buries who has died while nobody looked."""
+        self._turn(0.0)
+        while self._going:
+            self._judge(self._going[0])
+        self._events.clear()
+
+    def stop(self) -> None:
+        """Ends all workers and gives everything back."""
+        for seat in list(self._seats.values()):
+            self._remove(seat)
+        self._parent.stop()
+        self._close()
+
+    def abandon(self) -> None:
+        """In a fork of this process: closes descriptors and touches nothing else."""
+        self._parent.abandon()
+        for seat in self._seats.values():
+            seat.close()
+        self._close()
+
+    def _close(self) -> None:
+        self._selector.close()
+        self._bell.close()
+        self._bell_end.close()
+        self.words.close()
+
+    # -- what parents report ------------------------------------------------------------------------------
+
+    def born(self, number: int, pid: int, pidfd: int | None) -> None:
+        """A worker lives."""
+        seat = self._seats.get(number)
+        if seat is None:  # given up before it was born
+            if pidfd is not None:
+                _signal(pidfd)
+                os.close(pidfd)
+            return
+        seat.born = True
+        if seat.child_end is not None:
+            seat.child_end.close()
+            seat.child_end = None
+        if pidfd is not None:
+            seat.pidfd = pidfd
+            self.watch(pidfd, seat.on_pidfd)
+
+    def died(self, number: int, status: int, reason: str) -> None:
+        """A worker's parent has its wait status."""
+        self._leaving.discard(number)
+        seat = self._seats.get(number)
+        if seat is not None:
+            seat.status = status
+            seat.reason = reason
+            self._judge(seat)
+
+    def unborn(self) -> list[Seat]:
+        """The seats whose worker has not been forked."""
+        return [seat for seat in self._seats.values() if not seat.born]
+
+    def note_threads(self) -> None:
+        """Loading the function starts threads."""
+        self.threaded = True
+
+    def orphaned(self, cause: str) -> None:
+        """The parent is gone, and all its workers with it."""
+        self._leaving.clear()
+        for seat in list(self._seats.values()):
+            seat.reason = cause
+            self._judge(seat)
+
+    def cannot_load(self, error: bytes) -> None:
+        """The function cannot be loaded in a child; ``error`` says why."""
+        from allcores.tasks.exceptions import load_error
+
+        cause = load_error(error, None)
+        self._fail(
+            f"workers cannot load the function: {type(cause).__name__}: {cause}. "
+            "What the function needs must be importable from sys.path as it is now; "
+            "or define it in the main script, or use engine='threads'.",
+            cause,
+        )
+
+    def cannot_start(self, message: str) -> None:
+        """No worker can be had."""
+        self._fail(message)
+
+    def _fail(self, message: str, cause: BaseException | None = None) -> None:
+        error = StartError(message)
+        error.__cause__ = cause
+        self._events.append(StartFailed(error))
+
+    # -- the selector -------------------------------------------------------------------------------------
+
+    def watch(self, what: Channel | int, handler: Handler) -> None:
+        """Calls the handler when there is something to read."""
+        self._selector.register(what, READ, handler)
+
+    def unwatch(self, what: Channel | int) -> None:
+        """Stops watching."""
+        try:
+            self._selector.unregister(what)
+        except (KeyError, ValueError):
+            pass  # not watched, or closed already
+
+    def watch_room(self, channel: Channel, handler: Handler) -> None:
+        """Calls the handler also when there is room to write."""
+        self._selector.modify(channel, READ | WRITE, handler)
+
+    def unwatch_room(self, channel: Channel, handler: Handler) -> None:
+        """Calls the handler only when there is something to read."""
+        self._selector.modify(channel, READ, handler)
+
+    def _patience(self, give_up: float | None) -> float | None:
+        dues = [seat.due for seat in self._going if seat.due is not None]
+        if give_up is not None:
+            dues.append(give_up)
+        if self._parent.must_poll:
+            dues.append(monotonic() + POLL_SECONDS)
+        return max(0.0, min(dues) - monotonic()) if dues else None
+
+    def _turn(self, timeout: float | None) -> None:
+        for key, mask in self._selector.select(timeout):
+            key.data(mask)
+        if self._parent.must_poll:
+            self._parent.poll()  # type: ignore[union-attr]
+        if self._going:
+            now = monotonic()
+            for seat in list(self._going):
+                if seat.due is not None and now >= seat.due:
+                    self._judge(seat)
+
+    def _on_bell(self, mask: int) -> None:
+        try:
+            self._bell_end.recv(4096)
+        except BlockingIOError:
+            pass
+        self._rung = True
+
+    # -- a worker speaks ----------------------------------------------------------------------------------
+
+    def _on_seat(self, seat: Seat, mask: int) -> None:
+        channel = seat.channel
+        if mask & WRITE and channel.flush():
+            self.unwatch_room(channel, seat.on_channel)
+        if mask & READ:
+            try:
+                frames = channel.receive()
+            except wire.BrokenStream as error:
+                self._break_off(seat, error)
+                return
+            for kind, _, _, body in frames:
+                self._hear(seat, kind, body)
+            if channel.ended:
+                self.unwatch(channel)
+                self._suspect(seat)
+
+    def _hear(self, seat: Seat, kind: int, body: bytes | bytearray) -> None:
+        if kind == wire.DONE:
+            wall, cpu, last, runs = wire.open_done(body)
+            outcomes = [_outcome(*run) for run in runs]
+            if last:
+                seat.pieces -= 1
+            if seat.worker is not None:
+                self._events.append(ItemsDone(seat.worker, outcomes, wall, cpu, last))
+        elif kind == wire.READY:
+            seat.ready = True
+            if seat.worker is not None:
+                self._events.append(WorkerReady(seat.worker))
+        elif kind == wire.FAILED:
+            self.cannot_load(bytes(body))
+
+    # -- a worker dies ------------------------------------------------------------------------------------
+
+    def _on_pidfd(self, seat: Seat) -> None:
+        if seat.pidfd is not None:
+            self.unwatch(seat.pidfd)
+        self._suspect(seat)
+
+    def _suspect(self, seat: Seat) -> None:
+        """It seems to be gone: its parent's word is waited for a little."""
+        if seat.due is None:
+            seat.due = monotonic() + STATUS_SECONDS
+            self._going.append(seat)
+        parent = self._parent
+        if hasattr(parent, "poll"):
+            parent.poll()
+
+    def _break_off(self, seat: Seat, error: wire.BrokenStream) -> None:
+        seat.reason = f"it wrote into its channel what is no message ({error})"
+        self.unwatch(seat.channel)
+        seat.channel.ended = True
+        self._kill(seat)
+        self._suspect(seat)
+
+    def _kill(self, seat: Seat) -> None:
+        if seat.pidfd is not None and hasattr(signal, "pidfd_send_signal"):
+            _signal(seat.pidfd)
+        else:
+            self._parent.kill(seat)
+
+    def _judge(self, seat: Seat) -> None:
+        """Delivers what it had sent, then its death; exactly once."""
+        if self._seats.get(seat.number) is not seat:
+            return
+        try:
+            for kind, _, _, body in seat.channel.drain():
+                self._hear(seat, kind, body)
+        except wire.BrokenStream:
+            pass
+        if seat.status is None and not seat.stopped:
+            self._kill(seat)  # whatever it is that lives on, it is no worker of ours any more
+        running, _ = self.words.look(seat.number)
+        number, code, cause = _verdict(seat)
+        if seat.worker is not None:
+            self._events.append(WorkerLost(seat.worker, running, number, code, cause))
+        self._remove(seat)
+
+    def _remove(self, seat: Seat) -> None:
+        self.unwatch(seat.channel)
+        if seat.pidfd is not None:
+            self.unwatch(seat.pidfd)
+        if seat in self._going:
+            self._going.remove(seat)
+        seat.close()
+        self._seats.pop(seat.number, None)
+        if seat.worker is not None:
+            self._by_worker.pop(seat.worker, None)
+
+
+def _parent(crew: Crew, portable: bool) -> Forked | Fresh:
+    if portable:
+        from allcores.processes.fresh import Fresh
+
+        return Fresh(crew)
+    from allcores.processes.forked import Forked
+
+    return Forked(crew)
+
+
+def _outcome(run: wire.Run, bodies: list[memoryview]) -> Outcome:
+    start, stop, kind, retryable, _ = run
+    return Outcome(start, stop, kind, tuple(bodies), sum(map(len, bodies)), retryable)
+
+
+def _verdict(seat: Seat) -> tuple[int | None, int | None, str]:
+    """Signal, exit code and cause."""
+    status = seat.status
+    if seat.stopped:
+        return None, None, "it was stopped before it had started"
+    if status is None or status == -1:
+        return None, None, seat.reason or "nobody could tell how it ended"
+    code = os.waitstatus_to_exitcode(status) if os.name == "posix" else status >> 8
+    if code < 0:
+        return -code, None, seat.reason or f"killed by signal {-code}"
+    return None, code, seat.reason or f"exited with code {code}"
+
+
+def _signal(pidfd: int) -> None:
+    try:
+        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+    except (AttributeError, ProcessLookupError):
+        pass
+
+

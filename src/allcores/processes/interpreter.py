@@ -1,0 +1,78 @@
+"""How a child interpreter is started: its command line, its environment, what it imports in advance."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from allcores.tasks.world import THREAD_LIMITS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from allcores.tasks.task import Task
+
+# Packages whose import starts no thread (BLAS and OpenMP held to one) and changes nothing that a function could
+# see. NumPy comes whenever the caller has it: arrays are what items are made of. The others take long, and come
+# if the function's own module has taken names from them.
+NUMPY = "numpy"
+SAFE_TO_IMPORT = frozenset({"numpy", "pandas", "scipy", "sklearn", "joblib", "threadpoolctl", "cloudpickle"})
+
+_HOME = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+# Options of the interpreter that would print or slow down without use.
+_IDLE_OPTIONS = ("importtime", "showrefcount", "tracemalloc", "faulthandler")
+
+
+def command(code: str, *arguments: str) -> list[str]:
+    """The command line of a child that is as this interpreter, but without site, and runs ``code``."""
+    line = [sys.executable, "-S", "-P"]
+    line += ["-O"] * sys.flags.optimize
+    line += ["-B"] * sys.flags.dont_write_bytecode
+    line += ["-b"] * sys.flags.bytes_warning
+    line += ["-X", f"utf8={int(sys.flags.utf8_mode)}"]
+    for name, value in sys._xoptions.items():
+        if name not in ("utf8", *_IDLE_OPTIONS):
+            line += ["-X", name if value is True else f"{name}={value}"]
+    return [*line, "-c", code, _HOME, *arguments]
+
+
+def environment() -> dict[str, str]:
+    """The environment in which a child starts; the caller's own comes with its world."""
+    kept = ("PYTHONHASHSEED", "PYTHONHOME")
+    names = {
+        name: value for name, value in os.environ.items() if not name.startswith("PYTHON") or name in kept
+    }
+    names.update(dict.fromkeys(THREAD_LIMITS, "1"))
+    return names
+
+
+def wanted_imports(task: Task) -> list[str]:
+    """The modules worth importing before the function comes: only such as the caller has imported."""
+    names: dict[str, None] = {}
+    if NUMPY in sys.modules:
+        names[NUMPY] = None
+    for function in _functions(task):
+        for value in list(getattr(function, "__globals__", {}).values()):
+            home = getattr(value, "__module__", None) or getattr(value, "__name__", None)
+            if isinstance(home, str) and home in sys.modules and home.partition(".")[0] in SAFE_TO_IMPORT:
+                names[home] = None
+    return list(names)
+
+
+def directories_of(modules: list[str]) -> list[str]:
+    """Where the packages of these modules are."""
+    found: dict[str, None] = {}
+    for name in modules:
+        file = getattr(sys.modules.get(name.partition(".")[0]), "__file__", None)
+        if file:
+            found[os.path.dirname(os.path.dirname(os.path.abspath(file)))] = None
+    return list(found)
+
+
+def _functions(task: Task) -> list[Any]:
+    functions: list[Any] = []
+    for _, function in task.stages:
+        function = getattr(function, "func", function)
+        functions.append(getattr(function, "__func__", function))
+    return functions

@@ -1,0 +1,199 @@
+"""Everything that outlives a job: the zygote, and crews that wait for the next call of the same function.
+
+All of it belongs to this process alone. A fork of this process closes what it inherited and begins anew; at exit
+everything is ended.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+import threading
+
+from allcores.processes.crew import Crew
+from allcores.processes.interpreter import wanted_imports
+from allcores.processes.wire import setup_body
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from allcores.processes.forked import Zygote
+    from allcores.tasks.task import Task
+
+MOST_IDLE_CREWS = 2
+
+
+class Pool:
+    """What this process keeps."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.idle: list[Crew] = []  # the most recent one last
+        self.crews: set[Crew] = set()
+        self.zygote: Zygote | None = None
+        self.retired: list[Zygote] = []
+        self.threaded: set[object] = set()  # keys of functions whose loading starts threads
+        self.over = False
+
+
+_pool = Pool()
+
+
+def obstacle() -> str | None:
+    """Why there can be no worker processes here, or None."""
+    if _pool.over or sys.is_finalizing():
+        return "the interpreter is shutting down"
+    if not sys.executable:
+        return "sys.executable is not set, so no other interpreter can be started"
+    if _loading():
+        return (
+            "a worker process is importing the module at this moment; "
+            "calls at the top level of a module belong under `if __name__ == '__main__':`"
+        )
+    return None
+
+
+def inside_worker() -> bool:
+    """Whether this process is one of our workers."""
+    module = sys.modules.get("allcores.processes.child")
+    return module is not None and bool(module.IS_CHILD)
+
+
+def _loading() -> bool:
+    module = sys.modules.get("allcores.processes.child")
+    return module is not None and bool(module.IS_LOADING)
+
+
+def is_warm() -> bool:
+    """Whether the next function's workers will be there soon."""
+    return bool(_pool.idle) or (_pool.zygote is not None and _pool.zygote.alive())
+
+
+def portable() -> bool:
+    """Whether workers are fresh interpreters here."""
+    return not sys.platform.startswith("linux") or os.environ.get("ALLCORES_START") == "portable"
+
+
+def take_crew(task: Task, function: bytes, world: bytes, fingerprint: object) -> Crew:
+    """A crew for this function in this world: one that waits, or a new one."""
+    key = (function, world, fingerprint, portable())
+    refused: list[Crew] = []
+    found = None
+    with _pool.lock:
+        for crew in reversed(_pool.idle):
+            if crew.key == key:
+                _pool.idle.remove(crew)
+                found = crew
+                break
+    if found is not None:
+        found.refresh()
+        if found.serviceable:
+            return found
+        refused.append(found)
+    for crew in refused:
+        end_crew(crew)
+    crew = Crew(
+        key, setup_body(world, function), wanted_imports(task), portable=portable(), threaded=key in _pool.threaded
+    )
+    with _pool.lock:
+        _pool.crews.add(crew)
+    return crew
+
+
+def give_back(crew: Crew, reuse: bool) -> None:
+    """A job has ended: the crew waits for the next, or ends."""
+    if crew.threaded:
+        _pool.threaded.add(crew.key)
+    keep = crew.release(reuse and not _pool.over)
+    ended = []
+    with _pool.lock:
+        if keep:
+            _pool.idle.append(crew)
+            while len(_pool.idle) > MOST_IDLE_CREWS:
+                ended.append(_pool.idle.pop(0))
+        else:
+            ended.append(crew)
+    for each in ended:
+        end_crew(each)
+
+
+def end_crew(crew: Crew) -> None:
+    """Ends a crew that nobody uses."""
+    with _pool.lock:
+        _pool.crews.discard(crew)
+    crew.stop()
+
+
+def zygote_for(imports: list[str], sock: Any, words: int) -> Zygote:
+    """Asks a zygote for a template on this channel; starts one if there is none, or none with these imports."""
+    from allcores.processes.forked import Zygote
+
+    with _pool.lock:
+        zygote = _pool.zygote
+        _pool.retired = [each for each in _pool.retired if not each.buried()]
+        roots = {name.partition(".")[0] for name in imports}
+        if zygote is not None and not (zygote.alive() and roots <= zygote.roots):
+            _retire(zygote)
+            zygote = None
+        if zygote is None:
+            zygote = _pool.zygote = Zygote(imports)
+        if not zygote.ask_for_template(sock, words):  # it has stopped reading
+            _retire(zygote)
+            zygote = _pool.zygote = Zygote(imports)
+            zygote.ask_for_template(sock, words)
+        return zygote
+
+
+def release_zygote(zygote: Zygote) -> None:
+    """One template less; a zygote that was replaced ends with its last."""
+    with _pool.lock:
+        zygote.users -= 1
+        if zygote is not _pool.zygote and zygote.users <= 0:
+            zygote.stop(wait=False)
+
+
+def _retire(zygote: Zygote) -> None:
+    _pool.zygote = None
+    _pool.retired.append(zygote)
+    if zygote.users <= 0 or not zygote.alive():
+        zygote.stop(wait=False)
+
+
+def shutdown() -> None:
+    """Ends all workers and waits, briefly, until they have ended. The next call starts new ones."""
+    with _pool.lock:
+        idle, _pool.idle = _pool.idle, []
+    for crew in idle:
+        end_crew(crew)
+    with _pool.lock:
+        if _pool.crews and not _pool.over:
+            return  # jobs of other threads are under way: they keep the zygote
+        zygotes = _pool.retired + ([_pool.zygote] if _pool.zygote is not None else [])
+        _pool.zygote, _pool.retired = None, []
+    for zygote in zygotes:
+        zygote.stop(wait=True)
+
+
+def _at_exit() -> None:
+    _pool.over = True
+    for crew in list(_pool.crews):
+        if crew not in _pool.idle:
+            end_crew(crew)
+    shutdown()
+
+
+def _in_forked_child() -> None:
+    """Closes what belongs to the process that was forked, at once; begins anew."""
+    global _pool
+    old, _pool = _pool, Pool()
+    for crew in old.crews:
+        crew.abandon()
+    for zygote in [*old.retired, *([old.zygote] if old.zygote is not None else [])]:
+        zygote.forget()
+
+
+atexit.register(_at_exit)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_forked_child)

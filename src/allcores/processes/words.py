@@ -1,0 +1,101 @@
+"""A few words of memory that the caller and a crew's workers share.
+
+Line 0 holds the cancel epoch: a worker ends its piece when the epoch is not the one the piece was sent in.
+Every other line belongs to one worker: [index of the running item + 1, or 0; the monotonic nanoseconds at
+which it began]. The memory has no name in the file system (Windows: a name that only handles keep alive).
+A line is as long as a cache line, so that workers do not slow each other down; a word is written in one go.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import sys
+
+LINE_WORDS = 8
+LINE_BYTES = 8 * LINE_WORDS
+
+
+class Words:
+    """The words of one crew.
+
+    Attributes:
+        view: all words; a worker writes its own line there, without a detour.
+        handle: what a child needs to open them: a descriptor (Windows: minus the number of the name).
+    """
+
+    __slots__ = ("_map", "handle", "view")
+
+    def __init__(self, handle: int, size_bytes: int = 0) -> None:
+        self.handle = handle
+        if sys.platform == "win32":  # never run so far: nobody had a Windows machine at hand
+            self._map = mmap.mmap(-1, size_bytes, tagname=f"allcores-{-handle}")
+        else:
+            self._map = mmap.mmap(handle, size_bytes)
+        self.view = memoryview(self._map).cast("Q")
+
+    @classmethod
+    def create(cls, workers: int) -> Words:
+        """New words for at most ``workers`` workers at a time."""
+        size_bytes = LINE_BYTES * (workers + 1)
+        return cls(_memory(size_bytes), size_bytes)
+
+    @property
+    def epoch(self) -> int:
+        """The number of times that work was cancelled."""
+        return self.view[0]
+
+    def cancel(self) -> None:
+        """Begins a new epoch: workers start nothing more of what they were sent."""
+        self.view[0] += 1
+
+    def look(self, line: int) -> tuple[int | None, float]:
+        """The item that the worker of this line runs (None: none) and since when, in seconds."""
+        word = line * LINE_WORDS
+        view = self.view
+        while True:  # the worker writes the time first; what is read twice the same belongs together
+            running, since = view[word], view[word + 1]
+            if view[word] == running:
+                return (running - 1 if running else None), since / 1e9
+
+    def clear(self, line: int) -> None:
+        """Makes a line ready for its next worker."""
+        word = line * LINE_WORDS
+        self.view[word] = self.view[word + 1] = 0
+
+    def close(self) -> None:
+        """Gives the memory back; later calls do nothing."""
+        self.view.release()
+        self._map.close()
+        if self.handle >= 0:
+            os.close(self.handle)
+            self.handle = -1
+
+
+def _memory(size_bytes: int) -> int:
+    if sys.platform == "win32":
+        return -((os.getpid() << 32) | int.from_bytes(os.urandom(4), "little"))
+    if hasattr(os, "memfd_create"):
+        descriptor = os.memfd_create("allcores", os.MFD_CLOEXEC)
+    else:
+        import tempfile
+
+        descriptor, path = tempfile.mkstemp(prefix="allcores-")
+        os.unlink(path)
+    try:
+        os.ftruncate(descriptor, size_bytes)
+        return above_standard(descriptor)
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def above_standard(descriptor: int) -> int:
+    """The same file under a number above 2, so that a program whose standard files are closed cannot print into it."""
+    if descriptor > 2 or sys.platform == "win32":
+        return descriptor
+    import fcntl
+
+    higher = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
+    os.close(descriptor)
+    return higher

@@ -1,0 +1,342 @@
+"""What a worker does: runs the items it is sent and reports, until its channel closes.
+
+Two promises live here. The word in shared memory names the running item from before its arguments are unpickled
+until its result is about to be sent. And before an item starts, at most 2 ms worth of finished work is unsent.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from time import monotonic_ns, perf_counter, thread_time
+
+from allcores.processes import child, wire
+from allcores.processes.words import LINE_WORDS, Words
+from allcores.tasks import pickling
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import _socket
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+    from allcores.tasks.task import Task
+
+UNSENT_NS = 2_000_000
+JOIN_BYTES = 1 << 18  # below this, one write of one string is cheaper than several
+
+
+def work(
+    sock: _socket.socket,
+    words: memoryview,
+    line: int,
+    obtain: Callable[[], Task],
+    decoder: wire.Decoder | None = None,
+    frames: Sequence[wire.Frame] = (),
+) -> None:
+    """The life of a worker; it may have read a few frames already."""
+    try:
+        task = obtain()
+    except BaseException as error:
+        from allcores.processes.template import tell_failure
+
+        tell_failure(sock, error)
+        raise
+    _reseed()
+    child.send(sock, wire.frame(wire.READY))
+    Worker(sock, words, line, task).serve(decoder or wire.Decoder(), frames)
+
+
+def _reseed() -> None:
+    """Forks must not repeat each other's random numbers; ``random`` sees to itself."""
+    if "numpy.random" in sys.modules:
+        sys.modules["numpy.random"].seed()
+
+
+class Report:
+    """What became of consecutive items since the last flush."""
+
+    __slots__ = ("bodies", "runs", "start")
+
+    def __init__(self, start: int) -> None:
+        self.start = start  # of the values that have not become a run yet
+        self.runs: list[tuple[int, int, int, bool, int]] = []
+        self.bodies: list[bytes] = []
+
+    def end_values(self, stop: int) -> None:
+        """Items up to here have left a value each."""
+        if stop > self.start:
+            self.runs.append((self.start, stop, wire.VALUES, False, stop - self.start))
+        self.start = stop
+
+    def node(self, stop: int, body: bytes) -> None:
+        """Items up to here have been reduced to one value."""
+        self.runs.append((self.start, stop, wire.NODE, False, 1))
+        self.bodies.append(body)
+        self.start = stop
+
+    def error(self, index: int, body: bytes, retryable: bool) -> None:
+        """An item has failed."""
+        self.end_values(index)
+        self.runs.append((index, index + 1, wire.ERROR, retryable, 1))
+        self.bodies.append(body)
+        self.start = index + 1
+
+
+class Worker:
+    """One worker: its channel, its line of words, its task."""
+
+    def __init__(self, sock: _socket.socket, words: memoryview, line: int, task: Task) -> None:
+        self._sock = sock
+        self._words = words
+        self._word = line * LINE_WORDS
+        self._task = task
+        self._wall = self._cpu = 0.0
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=sock.close)  # what a user's function forks must not hold it
+
+    def serve(self, decoder: wire.Decoder, frames: Sequence[wire.Frame]) -> None:
+        """Until the caller's end of the channel closes."""
+        sock = self._sock
+        while True:
+            for kind, _, _, body in frames:
+                if kind == wire.PIECE:
+                    self._run_piece(body)
+                elif kind == wire.DEFINITIONS:
+                    pickling.load_definitions(bytes(body))
+            try:
+                count = sock.recv_into(decoder.room())
+            except OSError:
+                return
+            if not count:
+                return
+            frames = decoder.filled(count)
+
+    def _run_piece(self, body: bytes | bytearray) -> None:
+        start, stop, epoch, timed = wire.PIECE_HEAD.unpack_from(body)
+        border = wire.PIECE_HEAD.size + 8 * (stop - start)
+        view = memoryview(body)
+        lengths = view[wire.PIECE_HEAD.size : border].cast("Q")
+        self._wall, self._cpu = perf_counter(), thread_time()
+        run = self._run_values if self._task.reduction is None else self._run_reduced
+        run(start, lengths, view[border:], epoch, timed)
+
+    def _run_values(self, start: int, lengths: memoryview, data: memoryview, epoch: int, timed: bool) -> None:
+        words, word = self._words, self._word
+        run, loads, dumps = self._task.run, pickling.loads, pickling.dumps
+        report = Report(start)
+        bodies = report.bodies
+        position, index = 0, start
+        due = monotonic_ns() + UNSENT_NS
+        for length in lengths:
+            if words[0] != epoch:
+                break
+            if timed:
+                words[word + 1] = monotonic_ns()
+            words[word] = index + 1
+            end = position + length
+            try:
+                item = loads(data[position:end])
+            except BaseException as error:
+                self._not_rebuilt(report, index, error)
+            else:
+                try:
+                    output = run(item)
+                except BaseException as error:
+                    self._failed(report, index, error)
+                else:
+                    try:
+                        bodies.append(dumps(output, 5))
+                    except BaseException:
+                        self._dump_by_value(report, index, output)
+                    output = None
+                item = None
+            position = end
+            index += 1
+            if monotonic_ns() >= due:
+                report.end_values(index)
+                self._flush(report, last=False)
+                report = Report(index)
+                bodies = report.bodies
+                due = monotonic_ns() + UNSENT_NS
+        report.end_values(index)
+        self._flush(report, last=True)
+
+    def _run_reduced(self, start: int, lengths: memoryview, data: memoryview, epoch: int, timed: bool) -> None:
+        words, word = self._words, self._word
+        run, loads = self._task.run, pickling.loads
+        report = Report(start)
+        outputs: list[Any] = []
+        position, index = 0, start
+        due = monotonic_ns() + UNSENT_NS
+        for length in lengths:
+            if words[0] != epoch:
+                break
+            if timed:
+                words[word + 1] = monotonic_ns()
+            words[word] = index + 1
+            end = position + length
+            try:
+                item = loads(data[position:end])
+            except BaseException as error:
+                self._reduce(report, outputs)
+                self._not_rebuilt(report, index, error)
+            else:
+                try:
+                    outputs.append(run(item))
+                except BaseException as error:
+                    self._reduce(report, outputs)
+                    self._failed(report, index, error)
+                item = None
+            position = end
+            index += 1
+            if monotonic_ns() >= due:
+                self._reduce(report, outputs)
+                self._flush(report, last=False)
+                report = Report(index)
+                due = monotonic_ns() + UNSENT_NS
+        self._reduce(report, outputs)
+        self._flush(report, last=True)
+
+    def _reduce(self, report: Report, outputs: list[Any]) -> None:
+        """Folds and merges outputs as far as they allow, and clears them."""
+        from allcores.core.combine import Collector, StepFailed
+
+        assert self._task.reduction is not None
+        first, failed = report.start, None
+        collector = Collector(self._task.reduction, self._task.spreads)
+        try:
+            for offset, output in enumerate(outputs):
+                collector.item(first + offset, output)
+            segments = collector.take()
+        except StepFailed as error:
+            failed = error
+            segments = [(first, failed.index, False, outputs[: failed.index - first])]
+        for _, stop, is_node, value in segments:
+            if is_node:
+                self._add_node(report, stop, value)
+            else:
+                self._add_values(report, value)
+        if failed is not None:
+            cause = failed.__cause__
+            assert cause is not None
+            self._failed(report, failed.index, cause, retryable=False)
+            self._add_values(report, outputs[failed.index + 1 - first :])
+        outputs.clear()
+
+    def _add_values(self, report: Report, outputs: list[Any]) -> None:
+        index = report.start
+        for output in outputs:
+            try:
+                report.bodies.append(pickling.dumps(output, 5))
+            except BaseException:
+                self._dump_by_value(report, index, output)
+            index += 1
+        report.end_values(index)
+
+    def _add_node(self, report: Report, stop: int, value: Any) -> None:
+        index = report.start
+        try:
+            body = pickling.dumps(value, 5)
+        except BaseException:
+            try:
+                body = pickling.dump_result(value, index)
+            except BaseException as error:
+                self._failed(report, index, error, retryable=False)
+                return
+        report.node(stop, body)
+
+    def _dump_by_value(self, report: Report, index: int, output: Any) -> None:
+        try:
+            report.bodies.append(pickling.dump_result(output, index))
+        except BaseException as error:
+            self._failed(report, index, error, retryable=False)
+
+    def _failed(self, report: Report, index: int, error: BaseException, retryable: bool | None = None) -> None:
+        from allcores.tasks.exceptions import dump_error
+
+        if retryable is None:
+            retryable = isinstance(error, self._task.retry_on)
+        try:
+            body = dump_error(error)
+        except BaseException:  # no memory, or a stack that is almost full
+            error.__traceback__ = None
+            body = dump_error(MemoryError(f"{type(error).__qualname__}, which was too large to report"))
+        report.error(index, body, retryable)
+
+    def _not_rebuilt(self, report: Report, index: int, error: BaseException) -> None:
+        from allcores.tasks.culprit import item_not_rebuilt
+
+        told = item_not_rebuilt(index, error)
+        told.__cause__ = error
+        self._failed(report, index, told, retryable=False)
+
+    def _flush(self, report: Report, last: bool) -> None:
+        """Sends a report; from here on no item is running."""
+        wall, cpu = perf_counter(), thread_time()
+        head = wire.done_head(wall - self._wall, cpu - self._cpu, last, report.runs, report.bodies)
+        self._words[self._word] = 0
+        child.flush_output()
+        bodies = report.bodies
+        if sum(map(len, bodies)) < JOIN_BYTES:
+            child.send(self._sock, b"".join((head, *bodies)))
+        else:
+            child.send(self._sock, head)
+            for body in bodies:
+                child.send(self._sock, body)
+        self._wall, self._cpu = perf_counter(), thread_time()
+
+
+def main() -> None:
+    """A worker that nobody forked: argv holds our directory, its channel, its words and its line.
+
+    The function comes as the channel's first frame. Standard input is a lifeline: its end is the caller's end.
+    """
+    child.quiet_signals()
+    handle, size_bytes, line = (int(argument) for argument in sys.argv[3:6])
+    sock = _shared_socket() if sys.argv[2] == "stdin" else child.channel(int(sys.argv[2]))
+    words = Words(handle, size_bytes)
+    _hold_lifeline()
+    sys.modules["__main__"].__dict__.pop("main", None)
+    sys.argv[:] = [""]
+    decoder = wire.Decoder()
+    frames: list[wire.Frame] = []
+    while not frames:
+        count = sock.recv_into(decoder.room())
+        if not count:
+            os._exit(0)
+        frames = decoder.filled(count)
+    world, function = wire.open_setup(frames.pop(0)[3])
+
+    def obtain() -> Task:
+        from allcores.processes.template import load
+
+        return load(world, function)
+
+    child.live(lambda: work(sock, words.view, line, obtain, decoder, frames))
+
+
+def _shared_socket() -> Any:
+    """Windows: the channel comes through standard input, wrapped up for this very process. Never run so far."""
+    import socket
+
+    length = int.from_bytes(os.read(0, 4), "little")
+    return socket.fromshare(os.read(0, length))  # type: ignore[attr-defined]
+
+
+def _hold_lifeline() -> None:
+    """Ends this process at once when standard input ends, whatever it is doing; the function sees an empty one."""
+    import _thread
+
+    lifeline = os.dup(0)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+
+    def watch() -> None:
+        try:
+            os.read(lifeline, 1)
+        finally:
+            os._exit(0)
+
+    _thread.start_new_thread(watch, ())
