@@ -9,6 +9,7 @@ or the consumer of a stream) its helper thread may drive the pump and feed it.
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from collections.abc import Generator, Iterator
 from typing import Any
@@ -57,6 +58,7 @@ class Caller:
         self._batch = 1
         self._helped_since_plan = False  # items ran here while workers were starting
         self._told_end = False
+        self._launching = threading.Lock()
         self._attempts = Attempts(options.retries, options.retry_wait_seconds)
         self._due = None if options.deadline is None else time.monotonic() + options.deadline
 
@@ -297,7 +299,7 @@ class Caller:
 
     def _consider(self) -> None:
         """Asks whether the rest should move to workers, now that more items have been measured."""
-        if not self.planner.may_move or self.source.ended:
+        if not (self.planner.may_move and self.planner.seen_enough) or self.source.ended:
             return
         plan = self.planner.plan(self._left())
         if plan.engine != INLINE:
@@ -322,24 +324,27 @@ class Caller:
 
     def _launch(self, name: str, workers: int, most: int) -> None:
         """Gives the job an engine. With engine="auto" a function that cannot travel stays here."""
+        if not self._launching.acquire(blocking=False):
+            return  # the caller or its helper, whichever is the other one, is about to
         try:
+            if self.pump.engine is not None or self.closed:
+                return
             engine = engine_named(name, self.options, self.task)
+            with self.pump as pump:
+                pump.attach(engine, workers, most)
         except Unpicklable as error:
             if not self.planner.may_run_here:
                 raise
             self.planner.refuse(name, str(error))
-            return
-        with self.pump as pump:
-            if pump.engine is None and not self.closed:
-                pump.attach(engine, workers, most)
-                return
-        engine.close(reuse=True)  # the other thread was faster
+        finally:
+            self._launching.release()
 
     # -- the end --------------------------------------------------------------------------------------
 
     def _close(self, kill: bool) -> None:
         """Lets everything go; with ``kill`` at once, else after a moment for items that are running."""
-        self.closed = True
+        with self._launching:
+            self.closed = True
         self.away_since = None
         if self._helper is not None:
             self._helper.wake()

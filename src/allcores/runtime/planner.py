@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 TRANSPORT_ITEMS = 4  # items whose pickling is measured
 WORTH_MEASURING_SECONDS = 0.005
+LEAST_SAMPLE_SECONDS = 0.0005
 BASE_BOOT_SECONDS = 0.03
 MODULE_BOOT_SECONDS = 0.0006  # importing a module in a fresh worker, on average
 BASE_MODULES = 300  # loaded by nearly every program, and cheap
@@ -65,6 +66,11 @@ class Planner:
     def may_move(self) -> bool:
         """Whether work may move from the calling thread to workers."""
         return self.explicit is None and self._cap != 1
+
+    @property
+    def seen_enough(self) -> bool:
+        """Whether the items so far took long enough for their cost to be more than noise."""
+        return self._seconds > LEAST_SAMPLE_SECONDS
 
     def explicit_workers(self) -> tuple[int, int]:
         """Number of workers to begin with, and to grow to, where the user named the engine."""
