@@ -11,6 +11,7 @@ import sys
 from time import monotonic_ns, perf_counter, thread_time
 
 from allcores.processes import child, wire
+from allcores.processes.loading import load, tell_failure
 from allcores.processes.words import LINE_WORDS, Words
 from allcores.tasks import pickling
 
@@ -38,8 +39,6 @@ def work(
     try:
         task = obtain()
     except BaseException as error:
-        from allcores.processes.template import tell_failure
-
         tell_failure(sock, error)
         raise
     _reseed()
@@ -119,9 +118,11 @@ class Worker:
         lengths = view[wire.PIECE_HEAD.size : border].cast("Q")
         self._wall, self._cpu = perf_counter(), thread_time()
         run = self._run_values if self._task.reduction is None else self._run_reduced
-        run(start, lengths, view[border:], epoch, timed)
+        run(start, stop, lengths, view[border:], epoch, timed)
 
-    def _run_values(self, start: int, lengths: memoryview, data: memoryview, epoch: int, timed: bool) -> None:
+    def _run_values(
+        self, start: int, stop: int, lengths: memoryview, data: memoryview, epoch: int, timed: bool
+    ) -> None:
         words, word = self._words, self._word
         run, loads, dumps = self._task.run, pickling.loads, pickling.dumps
         report = Report(start)
@@ -153,7 +154,7 @@ class Worker:
                 item = None
             position = end
             index += 1
-            if monotonic_ns() >= due:
+            if index < stop and monotonic_ns() >= due:
                 report.end_values(index)
                 self._flush(report, last=False)
                 report = Report(index)
@@ -162,7 +163,9 @@ class Worker:
         report.end_values(index)
         self._flush(report, last=True)
 
-    def _run_reduced(self, start: int, lengths: memoryview, data: memoryview, epoch: int, timed: bool) -> None:
+    def _run_reduced(
+        self, start: int, lengths: memoryview, data: memoryview, epoch: int, timed: bool
+    ) -> None:
         words, word = self._words, self._word
         run, loads = self._task.run, pickling.loads
         report = Report(start)
@@ -190,7 +193,7 @@ class Worker:
                 item = None
             position = end
             index += 1
-            if monotonic_ns() >= due:
+            if index < stop and monotonic_ns() >= due:
                 self._reduce(report, outputs)
                 self._flush(report, last=False)
                 report = Report(index)
@@ -252,7 +255,9 @@ class Worker:
         except BaseException as error:
             self._failed(report, index, error, retryable=False)
 
-    def _failed(self, report: Report, index: int, error: BaseException, retryable: bool | None = None) -> None:
+    def _failed(
+        self, report: Report, index: int, error: BaseException, retryable: bool | None = None
+    ) -> None:
         from allcores.tasks.exceptions import dump_error
 
         if retryable is None:
@@ -308,12 +313,7 @@ def main() -> None:
         frames = decoder.filled(count)
     world, function = wire.open_setup(frames.pop(0)[3])
 
-    def obtain() -> Task:
-        from allcores.processes.template import load
-
-        return load(world, function)
-
-    child.live(lambda: work(sock, words.view, line, obtain, decoder, frames))
+    child.live(lambda: work(sock, words.view, line, lambda: load(world, function), decoder, frames))
 
 
 def _shared_socket() -> Any:
