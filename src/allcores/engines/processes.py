@@ -16,6 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from allcores.engines.base import Payload
     from allcores.processes.crew import Crew
     from allcores.tasks.task import Task
 
@@ -60,7 +61,9 @@ class Processes:
         """Raises Unpicklable if the function cannot travel; starts nothing yet."""
         reason = obstacle()
         if reason is not None:
-            raise StartError(f"no worker process can be started: {reason}. Use engine='inline' or 'threads' here.")
+            raise StartError(
+                f"no worker process can be started: {reason}. Use engine='inline' or 'threads' here."
+            )
         self._task = task
         self._timed = timed
         self._function, self._sent = pickling.dump_task(task)
@@ -109,14 +112,18 @@ class Processes:
 
     def boot(self, worker: int) -> None:
         """Takes a worker that waits for this function, or starts one."""
+        self._our_crew().boot(worker)
+
+    def _our_crew(self) -> Crew:
         if self._crew is None:
             self._crew = pool.take_crew(self._task, self._function, self._world, _fingerprint(self._task))
             if self._rung:
                 self._crew.ring()
-        self._crew.boot(worker)
+        return self._crew
 
-    def send(self, worker: int, payload: Packed, first: int, start: int, stop: int) -> None:
+    def send(self, worker: int, payload: Payload, first: int, start: int, stop: int) -> None:
         """Writes items to the worker's channel, or queues them."""
+        assert isinstance(payload, Packed)
         crew = self._crew
         assert crew is not None
         seat = crew.seat_of(worker)
@@ -140,9 +147,7 @@ class Processes:
 
     def wait(self, timeout: float | None) -> list[Event]:
         """Waits for workers, or for ``ring``."""
-        if self._crew is not None:
-            return self._crew.wait(timeout)
-        raise RuntimeError("wait() before the first boot() would wait for nobody")
+        return self._our_crew().wait(timeout)
 
     def ring(self) -> None:
         """Ends a wait."""
@@ -177,5 +182,3 @@ def _fingerprint(task: Task) -> object:
         except (AttributeError, OSError, TypeError):
             found.append(None)
     return tuple(found)
-
-

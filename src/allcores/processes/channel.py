@@ -5,6 +5,7 @@ What the socket does not take is queued and goes out with ``flush``, when a sele
 
 from __future__ import annotations
 
+import os
 import sys
 from collections import deque
 
@@ -43,18 +44,19 @@ class Channel:
     """One end: frames in, bytes out.
 
     Attributes:
-        ended: whether the other side is gone.
+        ended: whether everything that the other side has sent was read, and it is gone.
+        broken: whether it is known to be gone; something may still be there to read.
         descriptors: those that came and were not taken yet.
     """
 
-    __slots__ = ("_decoder", "_outbox", "_socket", "descriptors", "ended")
+    __slots__ = ("_decoder", "_outbox", "_socket", "broken", "descriptors", "ended")
 
     def __init__(self, sock: Any) -> None:
         sock.setblocking(False)
         self._socket = sock
         self._decoder = Decoder()
         self._outbox: deque[tuple[memoryview, tuple[int, ...]]] = deque()
-        self.ended = False
+        self.ended = self.broken = False
         self.descriptors: list[int] = []
 
     def fileno(self) -> int:
@@ -67,7 +69,7 @@ class Channel:
         size = sum(map(len, parts))
         if len(parts) > 1 and size <= JOIN_BYTES:
             parts = [b"".join(parts)]
-        if self.ended:
+        if self.broken:
             return True
         if not self._outbox and not descriptors and len(parts) == 1:
             try:
@@ -75,7 +77,7 @@ class Channel:
             except BlockingIOError:
                 sent = 0
             except OSError:
-                self.ended = True
+                self.broken = True
                 return True
             if sent == size:
                 return True
@@ -88,7 +90,7 @@ class Channel:
     def flush(self) -> bool:
         """Sends what is queued, as far as there is room; returns whether all is out."""
         outbox = self._outbox
-        while outbox and not self.ended:
+        while outbox and not self.broken:
             data, descriptors = outbox[0]
             try:
                 if descriptors:
@@ -99,13 +101,13 @@ class Channel:
             except BlockingIOError:
                 return False
             except OSError:
-                self.ended = True
+                self.broken = True
                 break
             if sent == len(data):
                 outbox.popleft()
             else:
                 outbox[0] = (data[sent:], ())
-        if self.ended:
+        if self.broken:
             outbox.clear()
         return True
 
@@ -121,7 +123,7 @@ class Channel:
             except OSError:
                 count = 0
             if not count:
-                self.ended = True
+                self.ended = self.broken = True
                 break
             frames += decoder.filled(count)
             if not decoder.large:
@@ -144,7 +146,7 @@ class Channel:
                     descriptor = int.from_bytes(data[start : start + 4], sys.byteorder)
                     self.descriptors.append(above_standard(descriptor))
         if not count:
-            self.ended = True
+            self.ended = self.broken = True
             return []
         return self._decoder.filled(count)
 
@@ -159,16 +161,14 @@ class Channel:
             except OSError:
                 count = 0
             if not count:
-                self.ended = True
+                self.ended = self.broken = True
                 break
             frames += self._decoder.filled(count)
         return frames
 
     def close(self) -> None:
         """Closes this end; what is queued is lost."""
-        import os
-
-        self.ended = True
+        self.ended = self.broken = True
         self._outbox.clear()
         self._socket.close()
         for descriptor in self.descriptors:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import _signal
+import _signal  # type: ignore[import-not-found]
+import _socket
 import os
 import sys
-
-import _socket
 
 from allcores.processes.wire import Decoder
 
@@ -44,7 +43,8 @@ def prctl(option: int, value: int) -> None:
     try:
         import _ctypes
 
-        address = _ctypes.dlsym(_ctypes.dlopen(None, 0), "prctl")
+        program = _ctypes.dlopen(None, 0)  # type: ignore[arg-type]
+        address = _ctypes.dlsym(program, "prctl")
         _ctypes.call_function(address, (option, value, 0, 0, 0))
     except (ImportError, OSError, AttributeError):
         pass  # then end of file on our channel must do

@@ -21,7 +21,6 @@ from allcores.processes.words import Words
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
 
     from allcores.processes.forked import Forked
     from allcores.processes.fresh import Fresh
@@ -70,7 +69,7 @@ class Seat:
     @property
     def quiescent(self) -> bool:
         """Whether it waits for work, in good health."""
-        return self.ready and not self.pieces and self.due is None and not self.channel.ended
+        return self.ready and not self.pieces and self.due is None and not self.channel.broken
 
     def close(self) -> None:
         """Closes its descriptors."""
@@ -110,7 +109,9 @@ class Crew:
         self._events: list[Event] = []
         self._seats: dict[int, Seat] = {}
         self._by_worker: dict[int, Seat] = {}
-        self._leaving: set[int] = set()  # numbers of seats that were given up while their processes may still live
+        self._leaving: set[int] = (
+            set()
+        )  # numbers of seats that were given up while their processes may still live
         self._going: list[Seat] = []  # seats whose death is to be judged
         self._parent: Forked | Fresh = _parent(self, portable)
 
@@ -130,7 +131,9 @@ class Crew:
                 self._by_worker[worker] = seat
                 self._events.append(WorkerReady(worker))
                 return
-        number = next((n for n in range(1, MOST_WORKERS + 1) if n not in self._seats and n not in self._leaving), 0)
+        number = next(
+            (n for n in range(1, MOST_WORKERS + 1) if n not in self._seats and n not in self._leaving), 0
+        )
         if not number:
             self._fail(f"no more than {MOST_WORKERS} workers can run at a time: use a smaller n_jobs.")
             return
@@ -138,7 +141,9 @@ class Crew:
         try:
             seat = Seat(number, worker)
         except OSError as error:
-            self._fail(f"workers cannot be started: {error}. Use a smaller n_jobs, or raise `ulimit -n`.", error)
+            self._fail(
+                f"workers cannot be started: {error}. Use a smaller n_jobs, or raise `ulimit -n`.", error
+            )
             return
         self._seats[number] = self._by_worker[worker] = seat
         seat.on_channel = lambda mask: self._on_seat(seat, mask)
@@ -147,13 +152,18 @@ class Crew:
         try:
             self._parent.start(seat)
         except OSError as error:
-            self._fail(f"workers cannot be started: {error}. Use a smaller n_jobs, or engine='threads'.", error)
+            self._fail(
+                f"workers cannot be started: {error}. Use a smaller n_jobs, or engine='threads'.", error
+            )
 
     def send(self, worker: int, parts: list[Bytes]) -> None:
         """Queues a piece, or what goes before it."""
         seat = self._by_worker.get(worker)
-        if seat is None:
-            return  # gone meanwhile: its WorkerLost is among the events
+        if seat is not None:  # else gone meanwhile: its WorkerLost is among the events
+            self.transmit(seat, parts)
+
+    def transmit(self, seat: Seat, parts: list[Bytes]) -> None:
+        """Sends now what the channel takes, the rest when there is room."""
         if not seat.channel.send(parts):
             self.watch_room(seat.channel, seat.on_channel)
 
@@ -475,5 +485,3 @@ def _signal(pidfd: int) -> None:
         signal.pidfd_send_signal(pidfd, signal.SIGKILL)
     except (AttributeError, ProcessLookupError):
         pass
-
-

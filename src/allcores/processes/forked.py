@@ -62,9 +62,8 @@ class Zygote:
 
     def alive(self) -> bool:
         """Whether it can still be asked for something."""
-        if not self._reaped and not self._channel.ended:
-            self._reap()
-        return not self._reaped and not self._channel.ended
+        self._reap()
+        return not self._reaped and not self._channel.broken
 
     def ask_for_template(self, sock: Any, words: int) -> bool:
         """Requests a template for this end of a channel; returns whether the request is out."""
@@ -132,7 +131,7 @@ class Forked:
     @property
     def usable(self) -> bool:
         """Whether workers that exist are still cared for."""
-        return self._channel is not None and not self._channel.ended
+        return self._channel is not None and not self._channel.broken
 
     def start(self, seat: Seat) -> None:
         """Asks for a worker; never blocks."""
@@ -142,7 +141,8 @@ class Forked:
 
     def kill(self, seat: Seat) -> None:
         """Asks the template to kill, where the kernel gives us no pidfd."""
-        self._send([wire.frame(wire.KILL, seat.number)])
+        if self._channel is not None:
+            self._send([wire.frame(wire.KILL, seat.number)])
 
     def stop(self) -> None:
         """Lets the template end, and its workers with it."""
@@ -286,5 +286,3 @@ def _watch(pid: int) -> int | None:
         return above_standard(os.pidfd_open(pid))
     except (AttributeError, OSError):
         return None
-
-

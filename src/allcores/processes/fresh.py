@@ -33,7 +33,7 @@ class Fresh:
     def start(self, seat: Seat) -> None:
         """Starts an interpreter; its first frame is queued before anything else."""
         crew = self._crew
-        seat.channel.send([wire.frame(wire.SETUP, 0, crew.setup)])
+        crew.transmit(seat, [wire.frame(wire.SETUP, 0, crew.setup)])
         assert seat.child_end is not None
         words = crew.words
         size_bytes = len(words.view) * 8
@@ -103,5 +103,3 @@ def _watch(pid: int) -> int | None:
         return above_standard(os.pidfd_open(pid))
     except (AttributeError, OSError):
         return None
-
-

@@ -95,7 +95,11 @@ def take_crew(task: Task, function: bytes, world: bytes, fingerprint: object) ->
     for crew in refused:
         end_crew(crew)
     crew = Crew(
-        key, setup_body(world, function), wanted_imports(task), portable=portable(), threaded=key in _pool.threaded
+        key,
+        setup_body(world, function),
+        wanted_imports(task),
+        portable=portable(),
+        threaded=key in _pool.threaded,
     )
     with _pool.lock:
         _pool.crews.add(crew)
@@ -131,6 +135,8 @@ def zygote_for(imports: list[str], sock: Any, words: int) -> Zygote:
     from allcores.processes.forked import Zygote
 
     with _pool.lock:
+        if _pool.over:
+            raise OSError("the interpreter is shutting down")
         zygote = _pool.zygote
         _pool.retired = [each for each in _pool.retired if not each.buried()]
         roots = {name.partition(".")[0] for name in imports}
@@ -177,10 +183,8 @@ def shutdown() -> None:
 
 
 def _at_exit() -> None:
+    """Ends the root of all, and so everything; crews that other threads still use are not touched."""
     _pool.over = True
-    for crew in list(_pool.crews):
-        if crew not in _pool.idle:
-            end_crew(crew)
     shutdown()
 
 

@@ -11,7 +11,9 @@ import os
 import select
 
 from allcores.processes import child, wire
+from allcores.processes.loading import load, tell_failure
 from allcores.processes.words import Words
+from allcores.processes.worker import work
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -95,8 +97,6 @@ class Template:
         if pid == 0:
             child.die_with(own)
             self._let_go()
-            from allcores.processes.worker import work
-
             obtain = self._obtain
             assert obtain is not None
             child.live(lambda: work(sock, self._words.view, number, obtain))
@@ -134,25 +134,3 @@ class Template:
         for pid in self._workers:
             os.waitpid(pid, 0)
         os._exit(0)
-
-
-def load(world: bytes, function: bytes) -> Task:
-    """Sets up the caller's world and loads the function in it."""
-    from allcores.tasks.pickling import load_task
-    from allcores.tasks.world import apply, settle
-
-    child.IS_CHILD = child.IS_LOADING = True
-    applied = apply(world)
-    task = load_task(function)
-    settle(applied)
-    child.IS_LOADING = False
-    return task
-
-
-def tell_failure(sock: _socket.socket, error: BaseException) -> None:
-    """Says why the function cannot be loaded, and ends this process."""
-    from allcores.tasks.exceptions import dump_error
-
-    child.flush_output()
-    child.send(sock, wire.frame(wire.FAILED, 0, dump_error(error)))
-    os._exit(0)

@@ -13,13 +13,14 @@ import sys
 import time
 
 from allcores.processes import child, wire
+from allcores.processes.template import Template
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import _socket
 
 CHANNEL = 3  # the descriptor under which the caller hands over our end
-GRACE_SECONDS = 0.2
+GRACE_SECONDS = 0.1
 CODE = "import sys; sys.path.append(sys.argv[1]); from allcores.processes.zygote import main; main()"
 
 
@@ -128,8 +129,6 @@ class Zygote:
         if pid == 0:
             child.die_with(own)
             self._let_go()
-            from allcores.processes.template import Template
-
             child.live(Template(sock, words).serve)
         os.close(words)
         self._templates[pid] = (sock, child.watch(pid))

@@ -47,9 +47,9 @@ def unpicklable_function(task: Task, error: BaseException) -> Unpicklable:
 def unpicklable_item(item: Any, index: int, error: BaseException) -> Unpicklable:
     """The error for an item that cannot travel to a worker."""
     path, reason, culprit = _part("item", item, error)
+    remedy = "Send what it is made from (a path, an address, plain data) and create it in the function"
     message = (
-        f"item {index} cannot travel to a worker process: {reason}. "
-        f"{_remedy(culprit, 'Send what it is made from (a path, an address, plain data) and create it in the function')}, "
+        f"item {index} cannot travel to a worker process: {reason}. {_remedy(culprit, remedy)}, "
         "or use engine='threads'."
     )
     return Unpicklable(message, "item", path, index)

@@ -32,7 +32,7 @@ _BETWEEN = {
 
 def dump_error(error: BaseException) -> bytes:
     """An exception and its chain as bytes, in a worker; never raises but for lack of memory."""
-    links = []
+    links: list[tuple[Any, ...]] = []
     seen: set[int] = set()
     current: BaseException | None = error
     while current is not None and id(current) not in seen and len(links) < LONGEST_CHAIN:
@@ -123,7 +123,8 @@ def _places(trace: TracebackType | None) -> list[Place]:
         trace = trace.tb_next
     if len(places) > MOST_FRAMES:
         half = MOST_FRAMES // 2
-        places = [*places[:half], ("<frames left out>", len(places) - 2 * half, "...", None, None, None), *places[-half:]]
+        left_out = ("<frames left out>", len(places) - 2 * half, "...", None, None, None)
+        places = [*places[:half], left_out, *places[-half:]]
     return places
 
 
@@ -141,8 +142,9 @@ def _rebuilt(link: Any, index: int | None, text: str) -> BaseException:
     where = "" if index is None else f" by item {index}"
     shown = f"{type_name}: {message}" if message else type_name
     missing = RemoteError(
-        f"{shown}\n(raised{where} in a worker; the exception itself cannot be pickled and rebuilt, so this stands for it. "
-        f"To get a {type_name}, let its class take in __init__ what it passes to super().__init__)",
+        f"{shown}\n(raised{where} in a worker; the exception itself cannot be pickled and rebuilt, "
+        f"so this stands for it. To get a {type_name}, let its class take in __init__ "
+        "what it passes to super().__init__)",
         type_name,
         text,
         index,

@@ -22,7 +22,6 @@ except ImportError:  # an interpreter whose pickle is written in Python
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from typing import Any
 
     from allcores.tasks.task import Task
@@ -33,10 +32,12 @@ PROTOCOL = 5
 MAIN = b"__main__"
 
 __all__ = [
+    "PROTOCOL",
     "dump_definitions",
     "dump_item",
     "dump_result",
     "dump_task",
+    "dumps",
     "load_definitions",
     "load_task",
     "loads",

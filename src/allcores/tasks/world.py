@@ -180,7 +180,9 @@ def _apply_warnings(described: list[Any]) -> None:
             pattern = _compiled(message, message_flags), _compiled(module, module_flags)
             filters.append((action, pattern[0], category, pattern[1], line))
     warnings.filters[:] = filters  # type: ignore[index]
-    mutated = getattr(warnings, "_filters_mutated", None) or getattr(warnings, "_filters_mutated_lock_held", None)
+    mutated = getattr(warnings, "_filters_mutated", None) or getattr(
+        warnings, "_filters_mutated_lock_held", None
+    )
     if mutated is not None:
         mutated()
 
