@@ -27,6 +27,7 @@ from allcores.runtime import machine
 ROUNDS = 3
 ROW_SECONDS = 10.0  # a row that took longer than this has seen enough rounds
 CHILD_SECONDS = 120.0  # a round that takes longer is lost
+MOST_COMPLAINTS = 4_000  # characters of a child's standard error that are kept
 MOST_STATIC_PROCESSES = 16
 MOST_WAITING = 64  # how many items allcores lets wait at once
 
@@ -189,6 +190,6 @@ def _answer(child: subprocess.Popen[str]) -> dict[str, Any]:
     except subprocess.TimeoutExpired:
         raise RoundFailed(f"no answer after {CHILD_SECONDS:.0f} s") from None
     if child.returncode:
-        raise RoundFailed(f"ended with status {child.returncode}:\n{complaints}")
+        raise RoundFailed(f"ended with status {child.returncode}:\n{complaints[-MOST_COMPLAINTS:]}")
     answer: dict[str, Any] = json.loads(printed.splitlines()[-1])
-    return {**answer, "stderr": complaints}
+    return {**answer, "stderr": complaints[-MOST_COMPLAINTS:]}

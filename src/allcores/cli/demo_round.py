@@ -42,7 +42,7 @@ def compare(case: Case) -> dict[str, Any]:
     cold_is_same = same(cold, serial)
     del cold
     warm_seconds, warm = timed(case.parallel)
-    plan = ac.explain(case.function, case.items)
+    plan = ac.explain(case.function, case.arguments())
     return {
         "items": len(case.items),
         "cold_seconds": cold_seconds,
@@ -64,9 +64,10 @@ def static(case: Case) -> dict[str, Any]:
     """The loop beside others, and how long each item takes."""
     print("ready", flush=True)
     sys.stdin.readline()
-    if len(case.items) > MOST_TIMED_ITEMS:
+    arguments = case.arguments()
+    if len(arguments) > MOST_TIMED_ITEMS:
         return {"static_seconds": timed(case.serial)[0], "item_seconds": None}
-    item_seconds = [timed_item(case.function, item) for item in case.items]
+    item_seconds = [timed_item(case.function, argument) for argument in arguments]
     return {"static_seconds": sum(item_seconds), "item_seconds": item_seconds}
 
 

@@ -22,22 +22,24 @@ from typing import Any, NamedTuple
 
 
 class Case:
-    """A function over items and, if it is a reduction, the function that merges two outputs."""
+    """A function over items; or a function over any number of them at once, and how two of its outputs are merged."""
 
     def __init__(
         self,
         function: Callable[[Any], Any],
         items: list[Any],
         merge: Callable[[Any, Any], Any] | None = None,
+        batch: int = 1,
     ) -> None:
         self.function = function
         self.items = items
         self.merge = merge
+        self.batch = batch
 
     def serial(self) -> Any:
-        """The loop."""
+        """The loop: where outputs would be merged, the function loops over all items itself."""
         if self.merge is not None:
-            return functools.reduce(self.merge, map(self.function, self.items))
+            return self.function(self.items)
         return [self.function(item) for item in self.items]
 
     def parallel(self) -> Any:
@@ -45,8 +47,14 @@ class Case:
         import allcores as ac
 
         if self.merge is not None:
-            return ac.par(self.items).map(self.function).reduce(self.merge)
+            return ac.par(self.items).batch(self.batch).map(self.function).reduce(self.merge)
         return ac.map(self.function, self.items)
+
+    def arguments(self) -> list[Any]:
+        """What the function is called with, one after another."""
+        if self.merge is None:
+            return self.items
+        return [self.items[first : first + self.batch] for first in range(0, len(self.items), self.batch)]
 
 
 class Row(NamedTuple):
@@ -98,9 +106,15 @@ def library_sources() -> list[Path]:
     )
 
 
-def count_words(path: Path) -> Counter[str]:
-    """How often each word stands in a file."""
-    return Counter(path.read_text(encoding="utf-8", errors="replace").split())
+WORD = re.compile(r"[a-z]+")
+
+
+def count_words(paths: list[Path]) -> Counter[str]:
+    """How often each word stands in these files."""
+    counts: Counter[str] = Counter()
+    for path in paths:
+        counts.update(WORD.findall(path.read_text(encoding="utf-8", errors="replace").lower()))
+    return counts
 
 
 def merge_counts(left: Counter[str], right: Counter[str]) -> Counter[str]:
@@ -111,9 +125,9 @@ def merge_counts(left: Counter[str], right: Counter[str]) -> Counter[str]:
 
 @contextmanager
 def words(quick: bool) -> Iterator[Case]:
-    """Each file becomes its counts; counts are merged where they arise."""
+    """Sixteen files become their counts; counts are merged where they arise."""
     paths = library_sources()
-    yield Case(count_words, paths[:60] if quick else paths, merge_counts)
+    yield Case(count_words, paths[:160] if quick else paths, merge_counts, batch=16)
 
 
 # --- cross-validation -------------------------------------------------------------------------------------
