@@ -103,6 +103,10 @@ class CallerBack(NamedTuple):
     """The calling thread is here again."""
 
 
+class CallerWaits(NamedTuple):
+    """The calling thread runs no more items itself: it waits for workers."""
+
+
 class Ticked(NamedTuple):
     """A time that the scheduler asked to be woken at has come."""
 
@@ -130,6 +134,7 @@ Event = (
     | Consumed
     | CallerLeft
     | CallerBack
+    | CallerWaits
     | Ticked
     | Closing
     | Planned

@@ -113,7 +113,8 @@ def choose(
     cost = sample.seconds / sample.items
     left = sample.items if remaining is None else remaining
     work = left * cost
-    waits = sample.cpu_seconds < WAITING_SHARE * sample.seconds
+    held = sample.late_share is not None and sample.late_share > HOLDING_SHARE
+    waits = sample.cpu_seconds < WAITING_SHARE * sample.seconds and not held
     computing_jobs = max(1, min(n_jobs or facts.cores, left))
     waiting_jobs = max(1, min(n_jobs or MOST_WAITING, left))
     threads = _threads_seconds(sample, left, waiting_jobs) if waits and THREADS not in refused else None

@@ -118,6 +118,7 @@ class Scheduler:
             happened.Consumed: self._user_consumed,
             happened.CallerLeft: self._caller_left,
             happened.CallerBack: self._caller_back,
+            happened.CallerWaits: self._caller_waits,
             happened.Ticked: self._ticked,
             happened.Closing: self._closing,
             happened.Planned: self._planned,
@@ -294,9 +295,9 @@ class Scheduler:
         for outcome in event.outcomes:
             count += outcome.stop - outcome.start
             piece.next = outcome.stop
-            if outcome.kind == ERROR and outcome.retryable:
-                if not self._tried_in_vain(outcome.start, piece.chunk, now):
-                    continue
+            failed = outcome.kind == ERROR and outcome.retryable
+            if failed and not self._tried_in_vain(outcome.start, piece.chunk, now):
+                continue
             self._settle(outcome, piece.chunk, commands)
         self.cost.observe(count, event.seconds)
         wanted = self._growth.observe(now, count, event.seconds, event.cpu_seconds)
@@ -412,13 +413,14 @@ class Scheduler:
 
     def _caller_left(self, event: happened.CallerLeft, now: float, commands: list[do.Command]) -> None:
         self._away = True
-        self._caller_runs = event.inline
+        self._caller_runs = self._caller_runs or event.inline
 
     def _caller_back(self, event: happened.CallerBack, now: float, commands: list[do.Command]) -> None:
         self._away = False
-        if self._caller_runs:
-            self._caller_runs = False
-            self._dispatch(now, commands)
+
+    def _caller_waits(self, event: happened.CallerWaits, now: float, commands: list[do.Command]) -> None:
+        self._caller_runs = False
+        self._dispatch(now, commands)
 
     # -- dispatch -------------------------------------------------------------------------------------
 
@@ -460,7 +462,10 @@ class Scheduler:
             return 1
         seconds = cost * size
         remaining = 0 if self._ended else self.remaining
-        tail = remaining is not None and (remaining + self._waiting_items) * cost < 2 * len(self._workers) * seconds
+        tail = (
+            remaining is not None
+            and (remaining + self._waiting_items) * cost < 2 * len(self._workers) * seconds
+        )
         return chunks.at_hand(seconds, tail, self._away or self.rules.bounded)
 
     def _window(self) -> int:

@@ -164,7 +164,7 @@ class Worker:
         self._flush(report, last=True)
 
     def _run_reduced(
-        self, start: int, lengths: memoryview, data: memoryview, epoch: int, timed: bool
+        self, start: int, stop: int, lengths: memoryview, data: memoryview, epoch: int, timed: bool
     ) -> None:
         words, word = self._words, self._word
         run, loads = self._task.run, pickling.loads

@@ -30,6 +30,7 @@ from allcores.tasks.task import Task
 
 GRACE_SECONDS = 0.02  # for workers to end the item that they run when nobody wants it any more
 INLINE_BATCH_SECONDS = 0.002
+ENOUGH_ITEMS = 1000
 HELPED_BATCH_SECONDS = 0.0005  # while workers are starting
 
 
@@ -56,6 +57,7 @@ class Caller:
         self._helper: Helper | None = None
         self._failed_items: dict[int, Any] = {}  # of items that failed in this thread
         self._batch = 1
+        self._seated = False  # this thread occupies one of the workers' seats while it runs items
         self._helped_since_plan = False  # items ran here while workers were starting
         self._told_end = False
         self._launching = threading.Lock()
@@ -131,6 +133,7 @@ class Caller:
         if name is not None and name != INLINE:
             self._launch(name, *self.planner.explicit_workers())
         elif self.planner.may_move:
+            self.planner.watch_this_thread()
             self._helper = Helper(self)
 
     def _next(self) -> Settled | None:
@@ -159,12 +162,16 @@ class Caller:
                 self._drive(None)
 
     def _drive(self, timeout: float | None) -> None:
-        """Lets the pump wait for something to happen."""
+        """Lets the pump wait for something to happen, or with ``timeout=0`` look whether it has."""
+        waits = timeout is None
         if self._due is not None:
             left = max(0.0, self._due - time.monotonic())
             timeout = left if timeout is None else min(timeout, left)
         with self.pump as pump:
-            if pump.here or (timeout is None and pump.scheduler.idle and pump.scheduler.wake_at() is None):
+            if waits and self._seated:
+                self._seated = False
+                pump.post(happened.CallerWaits())
+            if pump.here or (waits and pump.scheduler.idle and pump.scheduler.wake_at() is None):
                 timeout = 0.05  # the helper is about to offer what it pulled
             pump.step(timeout)
 
@@ -177,6 +184,7 @@ class Caller:
         with self.pump as pump:
             pump.post(happened.CallerLeft(inline))
         self.runs_item = inline
+        self._seated = self._seated or inline
         self.away_since = time.monotonic()
         if self._helper is not None:
             self._helper.wake()
@@ -310,7 +318,9 @@ class Caller:
         if not self._helped_since_plan or self.source.ended:
             return False
         self._helped_since_plan = False
-        return self.planner.plan(self._left(), staffed=True).engine == INLINE
+        left = self._left()
+        enough = None if left is None else max(left, ENOUGH_ITEMS)  # the question is not how few are left
+        return self.planner.plan(enough, staffed=True).engine == INLINE
 
     def consider_running_item(self, seconds: float, cpu_seconds: float) -> None:
         """The helper asks the same while an item runs that has taken so long already."""

@@ -11,10 +11,10 @@ import _thread
 import threading
 import time
 
+from allcores.runtime.machine import cpu_clock
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from allcores.runtime.caller import Caller
 
 PROBE_SLEEP_SECONDS = 0.0005
@@ -33,7 +33,7 @@ class Helper:
         self._caller = caller
         self._wake = threading.Event()
         self._parked = False
-        self._cpu_clock = _cpu_clock_of_this_thread()
+        self._cpu_clock = cpu_clock()
         self._item_cpu_began = 0.0
         self._probed_seconds = 0.0
         self._late_seconds = 0.0
@@ -126,11 +126,3 @@ class Helper:
         with caller.pump.lock:
             if caller.away_since == since and not caller.closed:
                 caller.pump.step(TURN_SECONDS)
-
-
-def _cpu_clock_of_this_thread() -> Callable[[], float]:
-    """A function that tells how long this thread has computed, callable from other threads."""
-    if not hasattr(time, "pthread_getcpuclockid"):
-        return time.monotonic  # nobody can tell: then an item counts as computing while it runs
-    clock = time.pthread_getcpuclockid(threading.get_ident())
-    return lambda: time.clock_gettime(clock)

@@ -6,14 +6,14 @@ import sys
 import time
 from typing import Any
 
-from allcores.core.plan import INLINE, PROCESSES, THREADS, Facts, Plan, Sample, choose
+from allcores.core.plan import INLINE, PROCESSES, THREADS, WAITING_SHARE, Facts, Plan, Sample, choose
 from allcores.options import Options
-from allcores.runtime.machine import cpu_count, gil_enabled
+from allcores.runtime.machine import cpu_count, gil_enabled, run_delay_clock
 from allcores.tasks.task import Task
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from allcores.core.events import Outcome
     from allcores.engines.base import Engine
@@ -42,6 +42,7 @@ class Planner:
         self._transport: float | None = None
         self._boot: float | None = None
         self._cap = options.n_jobs
+        self._run_delay: Callable[[], float] | None = None  # of the calling thread, since the job began
         if self.explicit is None:
             self._settle_what_is_certain()
 
@@ -76,7 +77,14 @@ class Planner:
         """Number of workers to begin with, and to grow to, where the user named the engine."""
         if self._cap is not None:
             return self._cap, self._cap
-        return cpu_count(), 64
+        workers = getattr(self._options.engine, "workers", None)  # a simulated engine says how many it has
+        return (workers, workers) if workers else (cpu_count(), 64)
+
+    def watch_this_thread(self) -> None:
+        """From now on, time in which the calling thread was kept from a core does not count as waiting."""
+        delay = run_delay_clock()
+        before = delay()
+        self._run_delay = lambda: delay() - before
 
     def asked_for(self) -> Plan:
         """The plan where the options leave no choice."""
@@ -126,11 +134,15 @@ class Planner:
             items, seconds, cpu_seconds = items + 1, seconds + running[0], cpu_seconds + running[1]
         if self._boot is None:
             self._boot = boot_seconds()
+        if self._run_delay is not None and cpu_seconds < WAITING_SHARE * seconds:
+            cpu_seconds = min(seconds, cpu_seconds + self._run_delay())  # ready to compute, on a busy machine
         sample = Sample(max(1, items), max(seconds, 1e-9), cpu_seconds, self._late_share, self._transport)
         facts = Facts(cpu_count(), 0.0 if staffed else self._boot, gil_enabled())
         plan = choose(sample, left, facts, self._cap, self._refused)
         if plan.engine != INLINE and not staffed and "logging" in sys.modules:  # else nobody listens
-            sys.modules["logging"].getLogger("allcores").info("%s", plan)
+            import logging
+
+            logging.getLogger("allcores").info("%s", plan)
         return plan
 
     def _worth_measuring(self, batch: int) -> bool:

@@ -197,7 +197,9 @@ class Pump:
         items = self.chunks[command.chunk].items
         assert items is not None
         first = command.chunk
-        self.here.append(Here(command.chunk, command.start, items[command.start - first : command.stop - first]))
+        self.here.append(
+            Here(command.chunk, command.start, items[command.start - first : command.stop - first])
+        )
 
     def _abort(self, command: do.Abort) -> None:
         self.failure = command.error

@@ -24,8 +24,9 @@ LIKELY_CAUSES = {
 def worker_lost(item: int | None, signal: int | None, exitcode: int | None, cause: str) -> WorkerLost:
     """The error for an item whose worker died while it ran.
 
-    >>> print(worker_lost(3, None, 7, ""))
-    the worker that ran item 3 ended by itself with exit code 7; look in the function for os._exit, or in compiled code for exit(). To keep the other results write on_error='return'; to try again, retries=1.
+    >>> error = worker_lost(3, None, 7, "")
+    >>> str(error)[:61], error.index, error.exitcode
+    ('the worker that ran item 3 ended by itself with exit code 7; ', 3, 7)
     """
     what = "a worker" if item is None else f"the worker that ran item {item}"
     if signal is not None:

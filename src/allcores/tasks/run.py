@@ -23,7 +23,9 @@ class Attempts:
 
     __slots__ = ("retries", "sleep", "wait_seconds")
 
-    def __init__(self, retries: int, wait_seconds: float, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self, retries: int, wait_seconds: float, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
         self.retries = retries
         self.wait_seconds = wait_seconds
         self.sleep = sleep
@@ -46,7 +48,8 @@ def run_items(
     Whatever the function raises becomes an ERROR outcome, SystemExit and KeyboardInterrupt too.
     """
     outcomes: list[Outcome] = []
-    start, outputs = first, []
+    outputs: list[Any] = []
+    start = first
     remaining = iter(items) if proceed is None else _while(proceed, items)
     for item in remaining:
         try:
@@ -109,7 +112,9 @@ def reduced(task: Task, outcomes: list[Outcome]) -> list[Outcome]:
         try:
             feed(collector, outcome.start, outcome.body)
         except StepFailed as failed:
-            result.append(Outcome(outcome.start, failed.index, VALUES, outcome.body[: failed.index - outcome.start]))
+            result.append(
+                Outcome(outcome.start, failed.index, VALUES, outcome.body[: failed.index - outcome.start])
+            )
             result.append(Outcome(failed.index, failed.index + 1, ERROR, failed.__cause__))
             return [each for each in result if each.start < each.stop]
         for start, stop, is_node, value in collector.take():
