@@ -159,8 +159,9 @@ class Scheduler:
 
     @property
     def staffed(self) -> bool:
-        """Whether every worker of the plan has answered."""
-        return 0 < self._growth.workers <= self._ready_workers
+        """Whether the workers take every seat of the plan: all have answered, or all hold something to run."""
+        seats = self._growth.workers
+        return 0 < seats <= self._ready_workers or 0 < seats <= self._busy_workers
 
     @property
     def idle(self) -> bool:
