@@ -31,8 +31,10 @@ def command(code: str, *arguments: str) -> list[str]:
     line += ["-B"] * sys.flags.dont_write_bytecode
     line += ["-b"] * sys.flags.bytes_warning
     line += ["-X", f"utf8={int(sys.flags.utf8_mode)}"]
+    if sys.pycache_prefix is not None:
+        line += ["-X", f"pycache_prefix={sys.pycache_prefix}"]
     for name, value in sys._xoptions.items():
-        if name not in ("utf8", *_IDLE_OPTIONS):
+        if name not in ("utf8", "pycache_prefix", *_IDLE_OPTIONS):
             line += ["-X", name if value is True else f"{name}={value}"]
     return [*line, "-c", code, _HOME, *arguments]
 

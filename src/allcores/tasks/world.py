@@ -95,6 +95,7 @@ def settle(world: World) -> None:
     for name in THREAD_LIMITS:
         if name not in world["environ"]:
             os.environ.pop(name, None)
+    _apply_warnings(world["warnings"])  # modules like to add theirs when they are imported
     if "numpy" in world:
         import numpy
 
@@ -152,11 +153,12 @@ def _run_site(path: list[str]) -> None:
 
 def _warning_filters() -> list[tuple[str, str | None, int, str, str, str | None, int, int]]:
     """The filters without objects: patterns and categories by name."""
-    from _warnings import filters
+    import _warnings
 
+    current = getattr(sys.modules.get("warnings"), "filters", _warnings.filters)
     return [
         (action, *_pattern(message), category.__module__, category.__qualname__, *_pattern(module), line)
-        for action, message, category, module, line in filters
+        for action, message, category, module, line in current
     ]
 
 
