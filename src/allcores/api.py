@@ -182,17 +182,27 @@ def _collected(
 ) -> list[Any]:
     chosen = checked(options)
     if not chosen.ordered:
-        raise ValueError("map always returns results in order; write allcores.par(items, ordered=False).map(f)")
+        raise ValueError(
+            "map always returns results in order; write allcores.par(items, ordered=False).map(f)"
+        )
     task = _task(kind, function, kwargs, chosen.retry_classes)
     caller = Caller(task, Source(iterables), chosen)
     results: list[Any] = []
     try:
         with contextlib.closing(caller.outputs()) as runs:
             for outputs in runs:
-                results += outputs
+                results = _extended(results, outputs)
     except BaseException as error:
         _partial.attach(error, lambda: {**dict(builtins.enumerate(results)), **caller.unseen()})
         raise
+    return results
+
+
+def _extended(results: list[Any], outputs: list[Any]) -> list[Any]:
+    """The results so far with more behind them; the first ones are taken as they are."""
+    if not results:
+        return outputs
+    results += outputs
     return results
 
 

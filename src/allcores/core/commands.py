@@ -3,8 +3,6 @@
 Rule of this file: imperative, no behaviour.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from allcores.core.events import Outcome

@@ -4,8 +4,6 @@ Rule of this file: past tense, no behaviour, and nothing that is opened: the ``b
 opaque here and stays so until the calling thread unpacks it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
 from allcores.core import events as happened
@@ -29,7 +29,8 @@ from allcores.tasks.run import Attempts, run_items
 from allcores.tasks.task import Task
 
 GRACE_SECONDS = 0.02  # for workers to end the item that they run when nobody wants it any more
-INLINE_BATCH_SECONDS = 0.002
+INLINE_BATCH_SECONDS = 0.003
+LAST_BATCH_SECONDS = 0.005  # less than this is not worth being cut
 ENOUGH_ITEMS = 1000
 HELPED_BATCH_SECONDS = 0.0005  # while workers are starting
 
@@ -207,11 +208,11 @@ class Caller:
             if not count:
                 return
             first, items = self._pull(count)
-            if not items:
+            if not len(items):
                 return
             self._offer(first, items)
 
-    def _pull(self, count: int) -> tuple[int, list[Any]]:
+    def _pull(self, count: int) -> tuple[int, Sequence[Any]]:
         if self.source.random_access or self.pump.engine is None:
             first, items = self.source.take(count)
         else:
@@ -234,7 +235,7 @@ class Caller:
         finally:
             self.away_since = None
 
-    def _offer(self, first: int, items: list[Any]) -> None:
+    def _offer(self, first: int, items: Sequence[Any]) -> None:
         """Packs items and offers them; one that cannot be packed runs here, or has failed."""
         engine = self.pump.engine
         assert engine is not None
@@ -270,7 +271,7 @@ class Caller:
         if starting and self.pump.scheduler.staffed and not self._better_here():
             return False
         first, items = self._pull(self._batch)
-        if not items:
+        if not len(items):
             return False
         self._run_inline(first, items, None)
         self._helped_since_plan = starting
@@ -290,18 +291,22 @@ class Caller:
                 self.task, first, items, stop_on_error=stop_on_error, attempts=self._attempts
             )
             seconds, cpu_seconds = time.perf_counter() - began, time.thread_time() - cpu_began
+        self.planner.observe(items, outcomes, seconds, cpu_seconds)
         for outcome in outcomes:
             if outcome.kind == ERROR:
-                if isinstance(outcome.body, KeyboardInterrupt):
-                    raise outcome.body
                 self._failed_items[outcome.start] = items[outcome.start - first]
-        self.planner.observe(items, outcomes, seconds, cpu_seconds)
         with self.pump as pump:
             pump.post(happened.RanInline(outcomes, chunk, seconds, cpu_seconds))
+        for outcome in outcomes:
+            if outcome.kind == ERROR and isinstance(outcome.body, KeyboardInterrupt):
+                raise outcome.body
 
     def _next_batch(self, target_seconds: float) -> None:
         cost = self.pump.scheduler.cost.each or target_seconds
         self._batch = max(1, min(4 * self._batch, int(target_seconds / cost)))
+        left = self._left()
+        if left is not None and self.planner.seen_enough and left * cost < LAST_BATCH_SECONDS:
+            self._batch = max(1, left)
 
     # -- the plan -------------------------------------------------------------------------------------
 

@@ -178,17 +178,17 @@ def _name(engine: Any) -> str:
 
 def _transport_seconds(items: Sequence[Any], outcomes: Sequence[Outcome]) -> float | None:
     """What it takes to pickle and unpickle an item and its result; None where plain pickle does not do."""
-    import pickle
+    from _pickle import dumps, loads
 
-    outputs = [output for outcome in outcomes if isinstance(outcome.body, list) for output in outcome.body]
-    pairs = list(zip(items, outputs, strict=False))[-TRANSPORT_ITEMS:]
-    if not pairs:
+    last = outcomes[-1] if outcomes else None
+    if last is None or not isinstance(last.body, list):
         return None
+    outputs = last.body[-TRANSPORT_ITEMS:]
+    things = [*outputs, *items[len(items) - len(outputs) :]]
     began = time.perf_counter()
     try:
-        for pair in pairs:
-            for thing in pair:
-                pickle.loads(pickle.dumps(thing, protocol=5))
+        for thing in things:
+            loads(dumps(thing, 5))
     except Exception:
         return None
-    return (time.perf_counter() - began) / len(pairs)
+    return (time.perf_counter() - began) / len(outputs)

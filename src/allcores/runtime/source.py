@@ -6,9 +6,10 @@ only the calling thread may advance.
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from itertools import islice
 from typing import Any
 
@@ -31,22 +32,30 @@ class Source:
         self.ended = False
         self.error: BaseException | None = None  # what the user's iterator raised, which ends the input
         self._lock = threading.Lock()
+        self._sliced: Any = (
+            iterables[0] if self.random_access and len(iterables) == 1 and batch is None else None
+        )
         iterator: Iterator[Any] = iter(iterables[0]) if len(iterables) == 1 else zip(*iterables, strict=False)
         self._iterator = iterator if batch is None else _batches(iterator, batch)
 
-    def take(self, count: int) -> tuple[int, list[Any]]:
+    def take(self, count: int) -> tuple[int, Sequence[Any]]:
         """The index of the next item, and up to ``count`` items from there; none when the input has ended."""
         with self._lock:
             first = self.pulled
             if self.ended:
                 return first, []
-            items = self._known(count) if self.random_access else self._unknown(count)
+            items = self._known(first, count) if self.random_access else self._unknown(count)
             self.pulled += len(items)
             return first, items
 
-    def _known(self, count: int) -> list[Any]:
-        items = list(islice(self._iterator, count))
-        self.ended = len(items) < count
+    def _known(self, first: int, count: int) -> Sequence[Any]:
+        items: Sequence[Any]
+        if self._sliced is not None:
+            items = self._sliced[first : first + count]
+            self.ended = first + len(items) >= len(self._sliced)
+        else:
+            items = list(islice(self._iterator, count))
+            self.ended = len(items) < count
         return items
 
     def _unknown(self, count: int) -> list[Any]:
@@ -70,12 +79,15 @@ def _batches(iterator: Iterator[Any], size: int) -> Iterator[list[Any]]:
 
 def _is_random_access(iterable: Iterable[Any]) -> bool:
     if type(iterable) in (list, tuple, range, str, bytes):
-        return True
+        return not (type(iterable) is range and abs(iterable.stop - iterable.start) > sys.maxsize)
     return type(iterable).__module__ == "numpy" and type(iterable).__name__ == "ndarray"
 
 
 def _length(iterables: tuple[Iterable[Any], ...], batch: int | None) -> int | None:
-    lengths = [len(iterable) for iterable in iterables if isinstance(iterable, Sized)]
+    try:
+        lengths = [len(iterable) for iterable in iterables if isinstance(iterable, Sized)]
+    except OverflowError:  # range(10**30)
+        return None
     if len(lengths) < len(iterables):
         return None
     return min(lengths) if batch is None else -(-min(lengths) // batch)
