@@ -14,6 +14,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from allcores.cli.screen import seconds
+
 ROOT = Path(__file__).parent.parent
 WIDTH, LABEL_WIDTH, BAR_WIDTH, ROW_HEIGHT, TOP = 760, 300, 330, 34, 46
 COLOURS = {"possible": "#d8dee6", "warm": "#2f7d5b", "cold": "#8fc3ab"}
@@ -66,12 +68,12 @@ def markdown(report: dict[str, Any], rows: list[dict[str, Any]]) -> Iterator[str
     cores = report["machine"]["cores"]
     yield f"![How many times as fast as the loop, on {cores} cores](docs/gain.svg)"
     yield ""
-    yield f"Seconds on {cores} cores, Python {report['python']}, medians; *possible*: what this machine can do at best."
+    yield f"On {cores} cores, Python {report['python']}, medians; *possible*: what this machine can do at best."
     yield ""
     yield "| job | items | loop | cold | warm | gain | possible | engine |"
     yield "| --- | ---: | ---: | ---: | ---: | ---: | ---: | --- |"
     for row in rows:
-        times = " | ".join(f"{row[name]:.3g}" for name in ("serial_seconds", "cold_seconds", "warm_seconds"))
+        times = " | ".join(seconds(row[name]) for name in ("serial_seconds", "cold_seconds", "warm_seconds"))
         yield (
             f"| {row['title']} | {row['items']:,} | {times} | {row['warm_gain']:.2f} × | {row['best_gain']:.2f} × "
             f"| {row['engine']} |"

@@ -3,7 +3,8 @@
 The parts:
 
 - ``round``: the row with allcores for the first time in this process (cold), as a loop, and with allcores again
-  (warm); the answers are compared, and the plan is asked for.
+  (warm); the answers are compared.
+- ``plan``: the row with allcores, and which plan was carried out. Not in a round, since who listens changes the time.
 - ``serial``: the loop alone.
 - ``static``: the loop once more, item by item, begun at a sign on standard input: as many of these processes as
   there are cores, at once, show what this machine can do at best.
@@ -34,29 +35,45 @@ def main(name: str, part: str, *flags: str) -> None:
 
 
 def compare(case: Case) -> dict[str, Any]:
-    """Cold, serial, warm; are the answers the same, and what is the plan."""
-    import allcores as ac
-
+    """Cold, serial, warm, and whether the answers are the same."""
     cold_seconds, cold = timed(case.parallel)
     serial_seconds, serial = timed(case.serial)
     cold_is_same = same(cold, serial)
     del cold
     warm_seconds, warm = timed(case.parallel)
-    plan = ac.explain(case.function, case.arguments())
     return {
         "items": len(case.items),
         "cold_seconds": cold_seconds,
         "serial_seconds": serial_seconds,
         "warm_seconds": warm_seconds,
         "same_answer": cold_is_same and same(warm, serial),
-        "engine": plan.engine,
-        "n_jobs": plan.n_jobs,
-        "reasons": list(plan.reasons),
     }
 
 
+def plan(case: Case) -> dict[str, Any]:
+    """The plan that a call carries out, as the logger of allcores tells it; if it moves nothing, what explain says."""
+    import logging
+
+    import allcores as ac
+
+    told: list[Any] = []
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            told.extend(each for each in record.args or () if isinstance(each, ac.Plan))
+
+    logger = logging.getLogger("allcores")
+    logger.addHandler(Listener())
+    logger.setLevel(logging.INFO)
+    case.parallel()
+    if told:
+        return {"engine": told[-1].engine, "n_jobs": told[-1].n_jobs, "reasons": told[-1].reasons}
+    return {"engine": "inline", "n_jobs": 1, "reasons": ac.explain(case.function, case.arguments()).reasons}
+
+
 def serial(case: Case) -> dict[str, Any]:
-    """The loop alone."""
+    """The loop alone, once everything that it needs has been loaded."""
+    case.serial()
     return {"serial_seconds": timed(case.serial)[0]}
 
 
@@ -91,7 +108,12 @@ def same(answer: Any, expected: Any) -> bool:
     return type(answer) is type(expected) and bool(answer == expected)
 
 
-PARTS: dict[str, Callable[[Case], dict[str, Any]]] = {"round": compare, "serial": serial, "static": static}
+PARTS: dict[str, Callable[[Case], dict[str, Any]]] = {
+    "round": compare,
+    "plan": plan,
+    "serial": serial,
+    "static": static,
+}
 
 if __name__ == "__main__":
     main(*sys.argv[1:])
