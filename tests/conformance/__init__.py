@@ -1,0 +1,1 @@
+"""The contract in code: what every engine keeps, one file for each of its headings."""
