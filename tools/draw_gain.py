@@ -46,6 +46,8 @@ def svg(rows: list[dict[str, Any]]) -> Iterator[str]:
         yield f'<rect x="{x}" y="14" width="12" height="12" fill="{COLOURS[name]}"/>'
         yield f'<text x="{x + 18}" y="25" fill="#333333">{words}</text>'
         x += 120
+    yield f'<rect x="{x}" y="12" width="1.5" height="16" fill="#b03a2e"/>'
+    yield f'<text x="{x + 10}" y="25" fill="#333333">the loop</text>'
     for number, row in enumerate(rows):
         yield from _bars(row, TOP + ROW_HEIGHT * number)
     yield "</svg>"
@@ -59,6 +61,8 @@ def _bars(row: dict[str, Any], y: int) -> Iterator[str]:
         colour = COLOURS["possible" if name == "best_gain" else name.removesuffix("_gain")]
         width = f"{row[name] * scale:.1f}"
         yield f'<rect x="{LABEL_WIDTH}" y="{y + top}" width="{width}" height="{thick}" fill="{colour}"/>'
+    x = LABEL_WIDTH + scale  # as fast as the loop
+    yield f'<rect x="{x:.1f}" y="{y + 2}" width="1.5" height="24" fill="#b03a2e"/>'
     gain = f"{row['warm_gain']:.1f} × of {row['best_gain']:.1f} ×"
     yield f'<text x="{LABEL_WIDTH + BAR_WIDTH + 10}" y="{y + 18}" fill="#333333">{gain}</text>'
 

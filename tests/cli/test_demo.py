@@ -104,7 +104,7 @@ def test_troubles_are_told_under_the_table():
         {"name": "a", "skipped": "needs sklearn"},
         {"name": "b", "error": "no answer"},
     ]
-    text = "\n".join(demo_report.lines({"rows": rows, "seconds": 1.0}))
+    text = "\n".join(demo_report.lines({"rows": rows, "quick": False, "seconds": 1.0}))
     assert "a: skipped, needs sklearn" in text
     assert "b: FAILED, no answer" in text
 

@@ -63,10 +63,10 @@ def run(quick: bool, rounds: int | None, names: Sequence[str] | None, json_path:
         "seconds": time.perf_counter() - began,
         "rows": findings,
     }
-    print("\n".join(demo_report.lines(report)))
     if json_path:
         with open(json_path, "w", encoding="utf-8") as file:
             json.dump(report, file, indent=2)
+    print("\n".join(demo_report.lines(report)))
     return exit_code(findings)
 
 

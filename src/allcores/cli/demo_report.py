@@ -9,18 +9,7 @@ from typing import Any
 from allcores.cli.screen import seconds, size, table
 from allcores.runtime.machine import MachineFacts
 
-HEADER = (
-    "job",
-    "items",
-    "serial",
-    "cold",
-    "warm",
-    "gain cold",
-    "gain warm",
-    "possible",
-    "engine",
-    "same answer",
-)
+HEADER = ("job", "serial", "cold", "warm", "gain cold", "warm", "possible", "engine", "same answer")
 
 LEGEND = """\
 serial: the plain loop. cold: the first call with allcores in a fresh process, everything that it starts included; warm:
@@ -42,6 +31,9 @@ def lines(report: dict[str, Any]) -> Iterator[str]:
     rows: list[dict[str, Any]] = report["rows"]
     measured = [row for row in rows if "engine" in row]
     yield ""
+    if report["quick"]:
+        yield "Quick: the inputs are smaller than the names say, and too small for most of the gains."
+        yield ""
     if measured:
         yield from table(HEADER, [_cells(row) for row in measured])
         yield ""
@@ -57,7 +49,6 @@ def lines(report: dict[str, Any]) -> Iterator[str]:
 def _cells(row: dict[str, Any]) -> list[str]:
     return [
         row["title"],
-        f"{row['items']:,}",
         seconds(row["serial_seconds"]),
         seconds(row["cold_seconds"]),
         seconds(row["warm_seconds"]),

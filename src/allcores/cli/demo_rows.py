@@ -276,11 +276,11 @@ def tiny(_quick: bool) -> Iterator[Case]:
 
 
 ROWS = (
-    Row("loop", "loop over 1..8 that sums up to item × 10⁶", loop),
+    Row("loop", "loop over 1..8, sums to item × 10⁶", loop),
     Row("words", "word count of the standard library", words),
     Row("folds", "20-fold cross-validation of SVC", folds, needs="sklearn"),
-    Row("grid", "neural networks of a grid (MLP)", grid, needs="sklearn"),
-    Row("requests", "requests that wait 20 ms", requests, waits=True),
-    Row("features", "features of a great many dicts", features),
+    Row("grid", "12 neural networks of a grid", grid, needs="sklearn"),
+    Row("requests", "200 requests that wait 20 ms", requests, waits=True),
+    Row("features", "features of 200,000 dicts", features),
     Row("tiny", "tiny loop that must stay inline", tiny, stays=True),
 )
