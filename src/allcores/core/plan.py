@@ -22,6 +22,9 @@ LEAST_GAIN_SECONDS = 0.002
 LEAST_GAIN_SHARE = 0.05
 THREAD_DISPATCH_SECONDS = 50e-6  # an item, when items wait
 CHUNK_DISPATCH_SECONDS = 60e-6
+CALLER_ITEM_SECONDS = 1.8e-6  # what the calling thread does for an item that travels, beside pickling
+WORKER_ITEM_SECONDS = 1.2e-6  # and what its worker does
+UNKNOWN_TRANSPORT_SECONDS = 5e-6
 
 
 class Sample(NamedTuple):
@@ -152,15 +155,20 @@ def _threads_seconds(sample: Sample, left: int, jobs: int) -> float:
 
 
 def _processes_seconds(sample: Sample, left: int, facts: Facts, jobs: int) -> float:
-    """Until the workers answer the caller works alone; then all of them do, and transport comes on top."""
+    """Until the workers answer the caller works alone; then all of them do, but the caller needs a core too."""
     cost = sample.seconds / sample.items
     work = left * cost
     if work <= facts.boot_seconds:
         return work
-    rest = work - facts.boot_seconds
-    transport = 2 * (sample.transport_seconds or 0.0) * (rest / cost)
-    dispatch = CHUNK_DISPATCH_SECONDS * max(1.0, rest / 0.005)
-    return facts.boot_seconds + max((rest + transport) / jobs, cost) + dispatch / jobs
+    rest = left - facts.boot_seconds / cost
+    transport = UNKNOWN_TRANSPORT_SECONDS if sample.transport_seconds is None else sample.transport_seconds
+    dispatch = CHUNK_DISPATCH_SECONDS * max(1.0, rest * cost / 0.005)
+    caller = rest * (CALLER_ITEM_SECONDS + transport) + dispatch
+    computing = sample.cpu_seconds / sample.items
+    per_item = WORKER_ITEM_SECONDS + transport
+    workers = max(rest * (cost + per_item) / jobs, cost)
+    cores = (caller + rest * (computing + per_item)) / facts.cores
+    return facts.boot_seconds + max(caller, workers, cores)
 
 
 def _measured(sample: Sample, waits: bool) -> str:

@@ -145,10 +145,14 @@ class Scheduler:
             size = chunks.to_leaf(pulled, size, cost)
         if len(self._waiting) + self._in_flight >= workers * self._depth(size):
             return 0
-        room = self._window() - (pulled - self._consumed)
+        room = self.room(pulled)
         if room <= 0 or (self._held_bytes > self.rules.window_bytes and pulled > self._consumed):
             return 0
         return min(size, room)
+
+    def room(self, pulled: int) -> int:
+        """How many more items may be pulled, after ``pulled`` ones, before the user has taken some."""
+        return self._window() - (pulled - self._consumed)
 
     # -- what others may know -------------------------------------------------------------------------
 

@@ -55,6 +55,11 @@ def obstacle() -> str | None:
     return None
 
 
+def is_over() -> bool:
+    """Whether the interpreter has begun to shut down."""
+    return _pool.over
+
+
 def inside_worker() -> bool:
     """Whether this process is one of our workers."""
     module = sys.modules.get("allcores.processes.child")

@@ -270,7 +270,8 @@ class Caller:
         starting = self.pump.scheduler.workers > 0
         if starting and self.pump.scheduler.staffed and not self._better_here():
             return False
-        first, items = self._pull(self._batch)
+        room = self.pump.scheduler.room(self.source.pulled)
+        first, items = self._pull(min(self._batch, room)) if room > 0 else (0, [])
         if not len(items):
             return False
         self._run_inline(first, items, None)

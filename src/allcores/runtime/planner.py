@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from allcores.engines.base import Engine
 
 TRANSPORT_ITEMS = 4  # items whose pickling is measured
-WORTH_MEASURING_SECONDS = 0.005
+COPY_BYTES_A_SECOND = 0.4e9  # pickled, through a socket, and unpickled
+CHEAP_SECONDS = 0.0002  # an item
 LEAST_SAMPLE_SECONDS = 0.0005
 BASE_BOOT_SECONDS = 0.03
 MODULE_BOOT_SECONDS = 0.0006  # importing a module in a fresh worker, on average
@@ -38,12 +39,16 @@ class Planner:
         self._seconds = 0.0
         self._cpu_seconds = 0.0
         self._warmed_up = False
+        self._batches = 0
+        self._last = (0, 0.0, 0.0)  # items, seconds and CPU seconds of the last batch
         self._late_share: float | None = None
         self._transport: float | None = None
         self._boot: float | None = None
         self._cap = options.n_jobs
         self._run_delay: Callable[[], float] | None = None  # of the calling thread, since the job began
-        if self.explicit is None:
+        if at_the_end():
+            self.explicit = INLINE
+        elif self.explicit is None:
             self._settle_what_is_certain()
 
     def _settle_what_is_certain(self) -> None:
@@ -70,8 +75,11 @@ class Planner:
 
     @property
     def seen_enough(self) -> bool:
-        """Whether the items so far took long enough for their cost to be more than noise."""
-        return self._seconds > LEAST_SAMPLE_SECONDS
+        """Whether the items so far took long enough, and often enough, for their cost to be more than noise."""
+        if self._seconds <= LEAST_SAMPLE_SECONDS:
+            return False
+        cheap = self._seconds < CHEAP_SECONDS * self._items
+        return not cheap or self._batches > 2 or self._seconds > 4 * LEAST_SAMPLE_SECONDS
 
     def explicit_workers(self) -> tuple[int, int]:
         """Number of workers to begin with, and to grow to, where the user named the engine."""
@@ -109,10 +117,13 @@ class Planner:
         if self._items == 1 and not self._warmed_up:  # the first item often pays for imports and caches
             self._items, self._seconds, self._cpu_seconds = 0, 0.0, 0.0
             self._warmed_up = True
-        self._items += sum(outcome.stop - outcome.start for outcome in outcomes)
+        done = sum(outcome.stop - outcome.start for outcome in outcomes)
+        self._items += done
         self._seconds += seconds
         self._cpu_seconds += cpu_seconds
-        if self._transport is None and self.may_move and self._worth_measuring(len(items)):
+        self._batches += 1
+        self._last = (done, seconds, cpu_seconds)
+        if self._transport is None and self.may_move and self._seconds > LEAST_SAMPLE_SECONDS:
             self._transport = _transport_seconds(items, outcomes)
 
     def observe_lateness(self, share: float) -> None:
@@ -130,6 +141,8 @@ class Planner:
             staffed: the workers have answered.
         """
         items, seconds, cpu_seconds = self._items, self._seconds, self._cpu_seconds
+        if seconds < CHEAP_SECONDS * items and self._last[1] * items < seconds * self._last[0]:
+            items, seconds, cpu_seconds = self._last  # one stall says nothing about cheap items
         if running is not None:
             items, seconds, cpu_seconds = items + 1, seconds + running[0], cpu_seconds + running[1]
         if self._boot is None:
@@ -145,9 +158,6 @@ class Planner:
             logging.getLogger("allcores").info("%s", plan)
         return plan
 
-    def _worth_measuring(self, batch: int) -> bool:
-        return self._seconds > WORTH_MEASURING_SECONDS or self._seconds / max(1, self._items) > 0.0002
-
 
 def engine_named(name: str, options: Options, task: Task) -> Engine:
     """A new engine for one job. Raises Unpicklable where the function cannot travel."""
@@ -161,6 +171,12 @@ def engine_named(name: str, options: Options, task: Task) -> Engine:
     from allcores.engines.processes import Processes
 
     return Processes(task, timed=options.timeout is not None)
+
+
+def at_the_end() -> bool:
+    """Whether the interpreter is shutting down: then nothing can be started, nor imported."""
+    pool = sys.modules.get("allcores.processes.pool")
+    return sys.is_finalizing() or (pool is not None and pool.is_over())
 
 
 def boot_seconds() -> float:
@@ -185,10 +201,13 @@ def _transport_seconds(items: Sequence[Any], outcomes: Sequence[Outcome]) -> flo
         return None
     outputs = last.body[-TRANSPORT_ITEMS:]
     things = [*outputs, *items[len(items) - len(outputs) :]]
+    buffers: list[Any] = []
     began = time.perf_counter()
     try:
         for thing in things:
-            loads(dumps(thing, 5))
+            mark = len(buffers)
+            loads(dumps(thing, 5, buffer_callback=buffers.append), buffers=buffers[mark:])
     except Exception:
         return None
-    return (time.perf_counter() - began) / len(outputs)
+    copied = sum(buffer.raw().nbytes for buffer in buffers) / COPY_BYTES_A_SECOND
+    return float(time.perf_counter() - began + copied) / len(outputs)

@@ -64,6 +64,7 @@ def run_items(
             if error is None:
                 continue
             index = start + len(outputs)
+            note_item(error, index)
             if outputs:
                 outcomes.append(Outcome(start, index, VALUES, outputs))
             outcomes.append(Outcome(index, index + 1, ERROR, error, 0, isinstance(error, task.retry_on)))
@@ -73,6 +74,11 @@ def run_items(
     if outputs:
         outcomes.append(Outcome(start, start + len(outputs), VALUES, outputs))
     return outcomes
+
+
+def note_item(error: BaseException, index: int) -> None:
+    """Says in a note which item an exception belongs to."""
+    error.add_note(f"allcores: item {index}")
 
 
 def _while(proceed: Callable[[], bool], items: Sequence[Any]) -> Iterator[Any]:
