@@ -1,0 +1,243 @@
+"""Who runs the cells: the loop, the rivals as their manuals show them, and allcores with no option set.
+
+``load`` imports the library (before the clock starts, in cold rounds too), ``open`` starts what is kept from call
+to call, ``call`` runs a job, ``close`` ends it. The processes that are measured import this file, so it imports
+next to nothing.
+"""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any
+
+    from cells import Cell, Job
+
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Contestant:
+    """One way to run a job.
+
+    Attributes:
+        name: what the table calls it.
+        tuned: set up by hand for the cell, with knowledge that a library does not have.
+        forks: its workers inherit what the caller has imported.
+    """
+
+    name = ""
+    tuned = False
+    forks = False
+
+    def load(self) -> None:
+        """Imports the library."""
+
+    def open(self, cell: Cell) -> None:
+        """Starts what later calls use again."""
+
+    def call(self, job: Job) -> Any:
+        """Runs a job: a list of results, or their sum."""
+        results = self.map(job.function, job.items())
+        return sum(results) if job.ending is sum else list(results)
+
+    def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterable[Any]:
+        """Results in the order of the items."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Ends what was started."""
+
+
+class Loop(Contestant):
+    """What everybody has."""
+
+    name = "loop"
+
+    def call(self, job: Job) -> Any:
+        """A comprehension, or a generator expression that is summed."""
+        function = job.function
+        if job.ending is sum:
+            return sum(function(item) for item in job.items())
+        return [function(item) for item in job.items()]
+
+
+class Allcores(Contestant):
+    """This library, with no option set."""
+
+    name = "allcores"
+
+    def load(self) -> None:
+        """Imports the library."""
+        import allcores
+
+        self._allcores = allcores
+
+    def call(self, job: Job) -> Any:
+        """``map``, or the stream that sums."""
+        if job.ending is sum:
+            return self._allcores.par(job.items()).map(job.function).sum()
+        return self._allcores.map(job.function, job.items())
+
+
+class Pool(Contestant):
+    """multiprocessing.Pool.map."""
+
+    name = "Pool"
+    forks = True
+
+    def load(self) -> None:
+        """Imports the library."""
+        import multiprocessing
+
+        self._multiprocessing = multiprocessing
+
+    def open(self, cell: Cell) -> None:
+        """As many workers as cores."""
+        self._pool = self._multiprocessing.Pool(CORES)
+
+    def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterable[Any]:
+        """Results in order."""
+        return self._pool.map(function, items)
+
+    def close(self) -> None:
+        """Ends the workers."""
+        self._pool.terminate()
+
+
+class Executor(Contestant):
+    """concurrent.futures.ProcessPoolExecutor.map."""
+
+    name = "executor"
+    forks = True
+
+    def load(self) -> None:
+        """Imports the library."""
+        from concurrent.futures import ProcessPoolExecutor
+
+        self._class = ProcessPoolExecutor
+
+    def open(self, cell: Cell) -> None:
+        """As many workers as cores."""
+        self._pool = self._class(CORES)
+        self._chunksize = cell.chunksize if self.tuned else 1
+
+    def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterable[Any]:
+        """Results in order."""
+        return self._pool.map(function, items, chunksize=self._chunksize)
+
+    def close(self) -> None:
+        """Ends the workers."""
+        self._pool.shutdown(cancel_futures=True)
+
+
+class TunedExecutor(Executor):
+    """The same with a chunksize chosen for the cell."""
+
+    name = "executor tuned"
+    tuned = True
+
+
+class Threads(Contestant):
+    """concurrent.futures.ThreadPoolExecutor.map with a thread for each core."""
+
+    name = f"{CORES} threads"
+    number = CORES
+
+    def load(self) -> None:
+        """Imports the library."""
+        from concurrent.futures import ThreadPoolExecutor
+
+        self._class = ThreadPoolExecutor
+
+    def open(self, cell: Cell) -> None:
+        """So many threads, however few cores there are."""
+        self._pool = self._class(self.number)
+
+    def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterable[Any]:
+        """Results in order."""
+        return self._pool.map(function, items)
+
+    def close(self) -> None:
+        """Ends the threads."""
+        self._pool.shutdown(cancel_futures=True)
+
+
+class ManyThreads(Threads):
+    """The same with 64 threads: a choice that a user makes who knows that the items wait."""
+
+    name = "64 threads"
+    number = 64
+    tuned = True
+
+
+class Joblib(Contestant):
+    """joblib.Parallel with its default backend."""
+
+    name = "joblib loky"
+    backend = "loky"
+
+    def load(self) -> None:
+        """Imports the library."""
+        from joblib import Parallel, delayed
+
+        self._parallel_class, self._delayed = Parallel, delayed
+
+    def open(self, cell: Cell) -> None:
+        """Enters the context in which workers are kept."""
+        self._parallel = self._parallel_class(n_jobs=CORES, backend=self.backend)
+        self._parallel.__enter__()
+
+    def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterable[Any]:
+        """Results in order."""
+        delayed = self._delayed(function)
+        return self._parallel(delayed(item) for item in items)
+
+    def close(self) -> None:
+        """Leaves the context."""
+        self._parallel.__exit__(None, None, None)
+
+
+class JoblibThreads(Joblib):
+    """joblib.Parallel on threads."""
+
+    name = "joblib threads"
+    backend = "threading"
+
+
+class Mpire(Contestant):
+    """mpire.WorkerPool.map. It unpacks tuples and dicts, so each item travels in a tuple of its own."""
+
+    name = "mpire"
+    forks = True
+
+    def load(self) -> None:
+        """Imports the library."""
+        from mpire import WorkerPool
+
+        self._class = WorkerPool
+
+    def open(self, cell: Cell) -> None:
+        """As many workers as cores, kept from call to call."""
+        self._pool = self._class(CORES, keep_alive=True)
+
+    def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterable[Any]:
+        """Results in order."""
+        results: Iterable[Any] = self._pool.map(function, [(item,) for item in items])
+        return results
+
+    def close(self) -> None:
+        """Ends the workers."""
+        self._pool.terminate()
+
+
+LOOP, OURS = Loop(), Allcores()
+RIVALS = (Pool(), Executor(), TunedExecutor(), Threads(), ManyThreads(), Joblib(), JoblibThreads(), Mpire())
+CONTESTANTS = (LOOP, OURS, *RIVALS)
+
+
+def contestant_named(name: str) -> Contestant:
+    """The contestant of this name."""
+    return next(contestant for contestant in CONTESTANTS if contestant.name == name)
