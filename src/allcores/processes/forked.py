@@ -274,9 +274,7 @@ def _standard_files() -> list[tuple[Any, ...]]:
     """An empty input; outputs as the caller has them, or none where it has none."""
     actions: list[tuple[Any, ...]] = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)]
     for number in (1, 2):
-        try:
-            os.fstat(number)
-        except OSError:
+        if interpreter.is_missing(number):
             actions.append((os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_WRONLY, 0))
     return actions
 

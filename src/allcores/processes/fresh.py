@@ -43,6 +43,8 @@ class Fresh:
         process = subprocess.Popen(
             arguments,
             stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL if interpreter.is_missing(1) else None,
+            stderr=subprocess.DEVNULL if interpreter.is_missing(2) else None,
             env=interpreter.environment(),
             pass_fds=() if windows else (seat.child_end.fileno(), words.handle),
         )

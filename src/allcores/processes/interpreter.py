@@ -49,6 +49,14 @@ def environment() -> dict[str, str]:
     return names
 
 
+def is_missing(output: int) -> bool:
+    """Whether standard output or error is closed here; what has its number now is not for children."""
+    try:
+        return not os.get_inheritable(output)
+    except OSError:
+        return True
+
+
 def wanted_imports(task: Task) -> list[str]:
     """The modules worth importing before the function comes: only such as the caller has imported."""
     names: dict[str, None] = {}

@@ -176,4 +176,12 @@ class Zygote:
                 time.sleep(0.001)
         for pid in self._templates:
             os.kill(pid, 9)
+        while (
+            time.monotonic() < give_up + GRACE_SECONDS
+        ):  # the kernel kills their workers; nobody stays unburied
+            try:
+                if os.waitpid(-1, os.WNOHANG)[0] == 0:
+                    time.sleep(0.001)
+            except ChildProcessError:
+                break
         os._exit(0)

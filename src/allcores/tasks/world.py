@@ -81,7 +81,7 @@ def apply(data: bytes) -> World:
     sys.setrecursionlimit(world["recursion_limit"])
     sys.set_int_max_str_digits(world["int_max_str_digits"])
     for stream, encoding in zip((sys.stdout, sys.stderr), world["streams"], strict=True):
-        if encoding is not None and encoding != _encoding(stream):
+        if encoding is not None and _encoding(stream) not in (None, encoding):
             stream.reconfigure(encoding=encoding[0], errors=encoding[1])  # type: ignore[union-attr]
     _apply_builtins()
     if world["site"]:
