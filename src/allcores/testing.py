@@ -368,10 +368,10 @@ class SimJob:
         self._go_on(seat)
 
     def _report(self, seat: Seat, last: bool) -> None:
-        outcomes = [
-            outcome._replace(size_bytes=(outcome.stop - outcome.start) * self._settings.item_bytes)
-            for outcome in reduced(self._task, _joined(seat.unsent))
-        ]
+        outcomes = reduced(self._task, _joined(seat.unsent))
+        size = self._settings.item_bytes
+        if size:
+            outcomes = [each._replace(size_bytes=size * (each.stop - each.start)) for each in outcomes]
         seconds, seat.unsent, seat.unsent_seconds = seat.unsent_seconds, [], 0.0
         self._tell(
             happened.ItemsDone(seat.worker, outcomes, seconds, seconds * self._settings.cpu_share, last)

@@ -120,12 +120,9 @@ def choose(
     waits = sample.cpu_seconds < WAITING_SHARE * sample.seconds and not held
     computing_jobs = max(1, min(n_jobs or facts.cores, left))
     waiting_jobs = max(1, min(n_jobs or MOST_WAITING, left))
+    most_processes = max(computing_jobs, waiting_jobs) if waits else computing_jobs
     threads = _threads_seconds(sample, left, waiting_jobs) if waits and THREADS not in refused else None
-    processes = (
-        _processes_seconds(sample, left, facts, waiting_jobs if waits else computing_jobs)
-        if PROCESSES not in refused
-        else None
-    )
+    processes = _processes_seconds(sample, left, facts, most_processes) if PROCESSES not in refused else None
     seconds = {INLINE: work, THREADS: threads, PROCESSES: processes}
     reasons = [_measured(sample, waits), _what_is_left(left, remaining, work)]
     least_gain = max(LEAST_GAIN_SECONDS, LEAST_GAIN_SHARE * work)
@@ -137,9 +134,10 @@ def choose(
         reasons.append("while one item waits others can wait too: threads cost nothing to start")
         return Plan(THREADS, first, waiting_jobs, seconds, reasons)
     if processes is not None and work - processes > least_gain and computing_jobs > 1:
-        most = waiting_jobs if waits else computing_jobs
-        reasons.append(f"processes answer after {in_words(facts.boot_seconds)}, and then {most} work at once")
-        return Plan(PROCESSES, computing_jobs, most, seconds, reasons)
+        reasons.append(
+            f"processes answer after {in_words(facts.boot_seconds)}, and then {most_processes} work at once"
+        )
+        return Plan(PROCESSES, computing_jobs, most_processes, seconds, reasons)
     reasons.extend(f"no {engine}: {reason}" for engine, reason in refused.items())
     if facts.cores == 1 and not waits:
         reasons.append("there is one core to compute on")

@@ -1,0 +1,43 @@
+"""More workers wait at once as long as more brings more."""
+
+import hypothesis.strategies as st
+from hypothesis import given
+
+from allcores.core.growth import Growth
+
+
+def served(growth, at_once, cpu_share=0.0):
+    """Lets ``at_once`` items (at most one a worker) finish every 0.1 s; returns how many workers are wanted."""
+    now = 0.0
+    for _ in range(200):
+        now += 0.1
+        for _ in range(min(growth.workers, at_once)):
+            growth.observe(now, 1, 0.1, 0.1 * cpu_share)
+    return growth.workers
+
+
+def test_where_the_other_side_serves_everybody_at_once_it_grows_to_the_most():
+    assert served(Growth(16, 64), at_once=1000) == 64
+
+
+def test_where_the_other_side_serves_a_few_at_a_time_it_stops_soon():
+    assert served(Growth(16, 64), at_once=8) == 32
+
+
+def test_items_that_compute_are_no_reason_to_grow():
+    assert served(Growth(2, 64), at_once=1000, cpu_share=0.9) == 2
+
+
+@given(
+    st.integers(1, 20),
+    st.integers(0, 60),
+    st.lists(st.tuples(st.floats(0, 1), st.integers(0, 5), st.floats(0, 9), st.floats(0, 9))),
+)
+def test_the_number_never_falls_and_never_passes_the_most(workers, more, observations):
+    growth = Growth(workers, workers + more)
+    now, before = 0.0, workers
+    for seconds, items, busy, cpu in observations:
+        now += seconds
+        wanted = growth.observe(now, items, busy, min(busy, cpu))
+        assert before <= wanted <= workers + more
+        before = wanted

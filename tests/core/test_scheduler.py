@@ -1,0 +1,286 @@
+"""The scheduler against an adversary that lets anything happen in any order, and against rules one by one."""
+
+import hypothesis.strategies as st
+from hypothesis import HealthCheck, given, settings
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from simulation import Case, Referee, simulate
+
+from allcores.core import commands as do
+from allcores.core import events as happened
+from allcores.core.events import ERROR, VALUES, Outcome
+from allcores.core.scheduler import MOST_BARREN_LOSSES, Rules, Scheduler
+from allcores.testing import ALWAYS, DiesOn, Hangs
+
+some_rules = st.builds(
+    Rules,
+    chunksize=st.sampled_from([None, 1, 2, 7]),
+    window=st.sampled_from([None, 1, 3, 10]),
+    bounded=st.booleans(),
+    window_bytes=st.sampled_from([64 << 20, 20]),
+    timeout=st.sampled_from([None, 1.0]),
+    retries=st.integers(0, 2),
+    retry_wait_seconds=st.sampled_from([0.0, 0.5]),
+    retry_lost=st.booleans(),
+    retry_timeout=st.booleans(),
+    stop_on_error=st.booleans(),
+    whole_leaves=st.booleans(),
+    may_run_here=st.just(False),
+)
+
+
+class Adversary(RuleBasedStateMachine):
+    """Decides what happens; the referee decides whether the scheduler's answers keep the rules."""
+
+    @initialize(
+        rules=some_rules,
+        workers=st.integers(1, 4),
+        growth=st.integers(0, 20),
+        length=st.none() | st.integers(0, 60),
+    )
+    def begin(self, rules, workers, growth, length):
+        self.referee = Referee(rules._replace(length=length))
+        self.length = 60 if length is None else length
+        self.now = 0.0
+        self.pulled = 0
+        self.ended = self.aborted = False
+        self.doomed = set()
+        self.ready = set()
+        self.taken = 0
+        self.tell(happened.Planned(workers, workers + growth))
+
+    def tell(self, event):
+        for command in self.referee.handle(event, self.now):
+            match command:
+                case do.Abort():
+                    self.aborted = True
+                case do.Kill(worker):
+                    self.doomed.add(worker)
+                case do.Look(worker):
+                    pieces = self.referee.alive[worker]
+                    running = pieces[0].next if pieces and worker in self.ready else None
+                    self.tell(happened.Seen(worker, running, self.now - 2.0))
+
+    def some_worker(self, pick, among):
+        return sorted(among)[pick % len(among)]
+
+    @property
+    def working(self):
+        return [w for w, pieces in self.referee.alive.items() if pieces and w in self.ready]
+
+    @rule()
+    def the_caller_feeds(self):
+        count = 0 if self.ended else self.referee.wanted(self.pulled)
+        items = min(count, self.length - self.pulled)
+        if items < count and not self.ended:
+            self.ended = True
+            self.tell(happened.SourceEnded())
+        if items:
+            first, self.pulled = self.pulled, self.pulled + items
+            self.tell(happened.Offered(first, items, 3 * items))
+
+    @rule(pick=st.integers(0, 50))
+    def a_worker_answers(self, pick):
+        booting = self.referee.alive.keys() - self.ready
+        if booting:
+            worker = self.some_worker(pick, booting)
+            self.ready.add(worker)
+            self.tell(happened.WorkerReady(worker))
+
+    @precondition(lambda self: self.working)
+    @rule(
+        pick=st.integers(0, 50),
+        items=st.integers(0, 10),
+        seconds=st.sampled_from([0.0, 1e-5, 0.004, 0.1, 10.0]),
+        fails=st.sampled_from([None, None, True, False]),
+        gives_up=st.booleans(),
+    )
+    def a_worker_reports(self, pick, items, seconds, fails, gives_up):
+        worker = self.some_worker(pick, self.working)
+        piece = self.referee.alive[worker][0]
+        stop = min(piece.next + items, piece.stop)
+        outcomes = []
+        if stop > piece.next:
+            outcomes.append(
+                Outcome(piece.next, stop, VALUES, [0] * (stop - piece.next), 2 * (stop - piece.next))
+            )
+        if fails is not None and stop < piece.stop:
+            outcomes.append(Outcome(stop, stop + 1, ERROR, "raised", 0, fails))
+            stop += 1
+        last = stop == piece.stop or gives_up
+        self.tell(happened.ItemsDone(worker, outcomes, seconds, seconds / 3, last))
+
+    @precondition(lambda self: self.referee.alive)
+    @rule(pick=st.integers(0, 50), busy=st.booleans())
+    def a_worker_dies(self, pick, busy):
+        worker = self.some_worker(pick, self.referee.alive)
+        pieces = self.referee.alive[worker]
+        running = pieces[0].next if pieces and busy and worker in self.ready else None
+        self.lose(worker, running)
+
+    @precondition(lambda self: self.doomed & self.referee.alive.keys())
+    @rule(pick=st.integers(0, 50))
+    def a_killed_worker_is_reported(self, pick):
+        worker = self.some_worker(pick, self.doomed & self.referee.alive.keys())
+        pieces = self.referee.alive[worker]
+        self.lose(worker, pieces[0].next if pieces else None)
+
+    def lose(self, worker, running):
+        self.ready.discard(worker)
+        self.tell(happened.WorkerLost(worker, running, 9, None, ""))
+
+    @rule(seconds=st.sampled_from([0.0, 0.6, 5.0]))
+    def time_passes(self, seconds):
+        self.now += seconds
+        due = self.referee.scheduler.wake_at()
+        if due is not None and due <= self.now:
+            self.tell(happened.Ticked())
+
+    @rule(items=st.integers(1, 5))
+    def the_user_takes_results(self, items):
+        ready = sorted(self.referee.settled)
+        while items and self.taken < len(ready) and ready[self.taken] == self.taken:
+            self.tell(happened.Consumed(1, 0))
+            self.taken += 1
+            items -= 1
+
+    @rule(back=st.booleans())
+    def the_caller_is_in_the_consumer(self, back):
+        self.tell(happened.CallerBack() if back else happened.CallerLeft(inline=False))
+
+    @rule()
+    def news_of_a_worker_that_is_gone_changes_nothing(self):
+        gone = self.referee.booted - self.referee.alive.keys()
+        for worker in sorted(gone)[:1]:
+            before = self.referee.scheduler.settled
+            self.tell(happened.ItemsDone(worker, [Outcome(0, 1, VALUES, [0])], 1.0, 1.0, True))
+            self.tell(happened.WorkerLost(worker, 0, 9, None, ""))
+            assert self.referee.scheduler.settled == before
+
+    @invariant()
+    def nothing_is_settled_that_was_not_offered(self):
+        if hasattr(self, "referee"):
+            assert len(self.referee.settled) <= self.pulled
+
+    def teardown(self):
+        """From wherever the adversary left it, the job comes to its end when workers only work."""
+        if not hasattr(self, "referee"):
+            return
+        referee = self.referee
+        self.tell(happened.CallerBack())
+        self.tell(happened.CallerWaits())
+        for _ in range(2000):
+            self.the_caller_feeds()
+            self.the_user_takes_results(1000)
+            if self.aborted or (self.ended and len(referee.settled) == self.pulled):
+                return
+            if referee.stop is not None and referee.settled >= set(range(referee.stop)):
+                return
+            self.now += 1.0
+            if referee.scheduler.wake_at() is not None:
+                self.tell(happened.Ticked())
+            for worker in sorted(referee.alive):
+                if worker in self.doomed:
+                    self.a_killed_worker_is_reported(0)
+                elif worker not in self.ready:
+                    self.ready.add(worker)
+                    self.tell(happened.WorkerReady(worker))
+                elif referee.alive[worker]:
+                    piece = referee.alive[worker][0]
+                    values = [Outcome(piece.next, piece.stop, VALUES, [0] * (piece.stop - piece.next))]
+                    self.tell(happened.ItemsDone(worker, values, 0.01, 0.01, True))
+        raise AssertionError("the job does not end")
+
+
+TestAdversary = Adversary.TestCase
+TestAdversary.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+
+
+@given(
+    costs=st.lists(st.sampled_from([1e-5, 1e-3, 0.02, 1.0]), max_size=60),
+    workers=st.integers(1, 5),
+    rules=some_rules,
+    killer=st.none() | st.integers(0, 59),
+)
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_a_simulated_job_delivers_every_item_once(costs, workers, rules, killer):
+    faults = () if killer is None else (DiesOn(killer, ALWAYS),)
+    simulate(Case(costs, workers, rules._replace(timeout=None, length=len(costs)), faults))
+
+
+def scheduler_with(workers, **rules):
+    scheduler = Scheduler(Rules(**rules))
+    scheduler.handle(happened.Planned(workers, workers), 0.0)
+    return scheduler
+
+
+def test_an_item_that_kills_its_worker_is_the_only_one_lost():
+    report = simulate(Case([0.001] * 50, 2, Rules(length=50, stop_on_error=False), (DiesOn(7, ALWAYS),)))
+    assert [index for index, value in report.results if value == "lost"] == [7]
+
+
+def test_an_item_is_tried_again_as_often_as_retries_says():
+    report = simulate(Case([0.001] * 9, 2, Rules(retries=2, stop_on_error=False), (DiesOn(4, ALWAYS),)))
+    assert report.engine.runs()[4] == 3
+
+
+def test_a_retry_waits_as_long_as_it_was_told():
+    rules = Rules(retries=1, retry_wait_seconds=7.0)
+    report = simulate(Case([0.001] * 3, 1, rules, (DiesOn(1),)))
+    assert report.seconds > 7.0
+
+
+def test_a_hanging_item_is_a_timeout_and_the_others_are_there():
+    rules = Rules(timeout=2.0, stop_on_error=False)
+    report = simulate(Case([0.1] * 20, 3, rules, (Hangs(5),)))
+    assert [index for index, value in report.results if value == "timeout"] == [5]
+
+
+def test_an_item_that_waits_behind_a_long_one_is_not_blamed_for_the_time():
+    rules = Rules(chunksize=10, timeout=1.0, stop_on_error=False)
+    report = simulate(Case([0.9] * 10, 1, rules))
+    assert len(report.results) == 10
+    assert not any(isinstance(value, str) for _, value in report.results)
+
+
+def test_workers_that_die_one_after_the_other_while_booting_end_the_job():
+    scheduler = scheduler_with(1, length=5)
+    scheduler.handle(happened.Offered(0, 1), 0.0)
+    commands = []
+    for worker in range(MOST_BARREN_LOSSES + 1):
+        commands = scheduler.handle(happened.WorkerLost(worker, None, None, 3, "import failed"), 0.0)
+    assert [type(command) for command in commands] == [do.Abort]
+    assert "exit code 3: import failed" in str(commands[0].error)
+
+
+def test_where_no_worker_can_be_had_the_caller_gets_every_open_item_back():
+    scheduler = scheduler_with(2, length=9, chunksize=3, may_run_here=True)
+    for first in (0, 3, 6):
+        scheduler.handle(happened.Offered(first, 3), 0.0)
+    commands = scheduler.handle(happened.StartFailed(OSError("no more processes")), 0.0)
+    assert commands == [do.RunHere(0, 0, 3), do.RunHere(3, 3, 6), do.RunHere(6, 6, 9)]
+    assert scheduler.wanted(9) == 0
+
+
+def test_no_more_workers_are_started_than_there_are_items():
+    scheduler = Scheduler(Rules(length=3))
+    booted = scheduler.handle(happened.Planned(8, 8), 0.0)
+    assert len(booted) == 3
+
+
+def test_the_caller_keeps_its_seat_until_it_waits():
+    scheduler = scheduler_with(0, length=9)
+    scheduler.handle(happened.CallerLeft(inline=True), 0.0)
+    scheduler.handle(happened.Planned(2, 2), 0.0)
+    scheduler.handle(happened.Offered(1, 1), 0.0)
+    assert scheduler.handle(happened.Offered(2, 1), 0.0) == []
+    assert scheduler.handle(happened.CallerWaits(), 0.0) == [do.Send(1, 2, 2, 3)]
+
+
+def test_when_a_worker_is_lost_the_caller_does_not_take_the_seat_of_its_successor():
+    scheduler = scheduler_with(1, length=9)
+    scheduler.handle(happened.WorkerReady(0), 0.0)
+    scheduler.handle(happened.Offered(0, 1), 0.0)
+    assert scheduler.staffed
+    scheduler.handle(happened.WorkerLost(0, None, 9, None, ""), 0.0)
+    assert scheduler.busy_workers() == [1]
+    assert scheduler.staffed

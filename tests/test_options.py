@@ -1,0 +1,95 @@
+"""Bad options are refused at the door, in words that say what to write, before anything of the user's is touched."""
+
+import pytest
+
+import allcores as ac
+from allcores.options import checked
+from allcores.testing import SimEngine
+
+
+class Untouchable:
+    """An iterable that must not be asked for anything."""
+
+    def __iter__(self):
+        raise AssertionError("the iterator was touched")
+
+
+def untouched(*arguments):
+    raise AssertionError("the function was called")
+
+
+BAD = [
+    ({"n_job": 2}, TypeError, "'n_job' is not an option.*write one of: n_jobs, engine"),
+    ({"verbose": True}, TypeError, "constant arguments of your function go into kwargs="),
+    ({"n_jobs": 0}, ValueError, "write n_jobs=1 for the caller alone, n_jobs=-1 for every core"),
+    ({"n_jobs": 1.5}, TypeError, "n_jobs must be a whole number, not 1.5"),
+    ({"n_jobs": "all"}, TypeError, "n_jobs must be a whole number"),
+    ({"n_jobs": True}, TypeError, "n_jobs must be a whole number"),
+    ({"engine": "process"}, ValueError, "write one of: auto, inline, threads, processes"),
+    ({"engine": None}, TypeError, "engine must be one of auto, inline, threads, processes"),
+    ({"engine": 3}, TypeError, "engine must be one of auto, inline, threads, processes"),
+    ({"ordered": 1}, TypeError, "ordered must be True or False"),
+    ({"chunksize": 0}, ValueError, "chunksize must be at least 1"),
+    ({"chunksize": "large"}, TypeError, "chunksize must be a whole number or left out"),
+    ({"chunksize": 2.0}, TypeError, "chunksize must be a whole number"),
+    ({"chunksize": None}, TypeError, "chunksize must be a whole number"),
+    ({"window": 0}, ValueError, "window must be at least 1"),
+    ({"window": "auto"}, TypeError, "window must be a whole number or left out"),
+    ({"timeout": 0}, ValueError, "timeout is in seconds and must be more than 0"),
+    ({"timeout": -1}, ValueError, "timeout is in seconds and must be more than 0"),
+    ({"timeout": float("nan")}, ValueError, "timeout is in seconds"),
+    ({"timeout": "1s"}, TypeError, "timeout must be a number of seconds"),
+    ({"timeout": True}, TypeError, "timeout must be a number of seconds"),
+    ({"timeout": 1, "engine": "threads"}, ValueError, "write engine='processes' or leave engine out"),
+    ({"timeout": 1, "engine": "inline"}, ValueError, "write engine='processes' or leave engine out"),
+    ({"deadline": 0}, ValueError, "deadline is in seconds and must be more than 0"),
+    ({"deadline": []}, TypeError, "deadline must be a number of seconds"),
+    ({"retries": -1}, ValueError, "retries must be at least 0"),
+    ({"retries": True}, TypeError, "retries must be a whole number"),
+    ({"retries": None}, TypeError, "retries must be a whole number"),
+    ({"retry_on": "ValueError"}, TypeError, "retry_on must be a class of exceptions or a tuple of such"),
+    ({"retry_on": (ValueError, 3)}, TypeError, "retry_on must be a class of exceptions or a tuple of such"),
+    ({"retry_on": [ValueError]}, TypeError, "retry_on must be a class of exceptions or a tuple of such"),
+    ({"retry_wait_seconds": -0.5}, ValueError, "retry_wait_seconds must be 0 or more"),
+    ({"retry_wait_seconds": None}, TypeError, "retry_wait_seconds must be a number of seconds"),
+    ({"on_error": "ignore"}, ValueError, "write 'raise' or 'return'"),
+    ({"on_error": None}, ValueError, "write 'raise' or 'return'"),
+]
+
+
+@pytest.mark.parametrize(("options", "error", "words"), BAD, ids=[str(options) for options, _, _ in BAD])
+def test_a_bad_option_says_what_to_write_before_anything_is_touched(options, error, words):
+    with pytest.raises(error, match=words):
+        ac.map(untouched, Untouchable(), **options)
+    with pytest.raises(error, match=words):
+        ac.starmap(untouched, Untouchable(), **options)
+    with pytest.raises(error, match=words):
+        ac.par([1], **options)
+
+
+def test_map_is_always_in_order_and_says_who_is_not():
+    with pytest.raises(ValueError, match=r"write allcores.par\(items, ordered=False\).map\(f\)"):
+        ac.map(untouched, Untouchable(), ordered=False)
+
+
+def test_map_without_items_or_without_a_function_says_what_is_missing():
+    with pytest.raises(TypeError, match=r"write allcores.map\(function, items\)"):
+        ac.map(untouched)
+    with pytest.raises(TypeError, match="the first argument must be a function, not list"):
+        ac.map([1], Untouchable())
+
+
+@pytest.mark.parametrize("n_jobs", [-1, -2, -1000])
+def test_negative_n_jobs_count_from_the_number_of_cores(n_jobs):
+    assert checked({"n_jobs": n_jobs}).n_jobs == max(1, ac.cpu_count() + 1 + n_jobs)
+
+
+def test_whatever_is_a_whole_number_or_a_number_of_seconds_will_do():
+    numpy = pytest.importorskip("numpy")
+    options = checked({"n_jobs": numpy.int64(3), "timeout": numpy.float32(2), "deadline": 5})
+    assert (options.n_jobs, options.timeout, options.deadline) == (3, 2.0, 5.0)
+
+
+def test_an_engine_of_ones_own_is_an_engine():
+    engine = SimEngine()
+    assert checked({"engine": engine, "timeout": 1}).engine is engine
