@@ -109,6 +109,22 @@ def test_troubles_are_told_under_the_table():
     assert "b: FAILED, no answer" in text
 
 
+def test_a_row_that_is_slower_than_the_loop_is_told():
+    row = {
+        "name": "c",
+        "same_answer": False,
+        "slower": ["cold"],
+        "as_expected": False,
+        "samples": [{"stderr": "first\nlast\n"}, {"stderr": ""}],
+    }
+    assert list(demo_report._trouble(row)) == [
+        "c: the answer DIFFERS from the loop's: please report this",
+        "c: slower than the loop when cold",
+        "c: was expected to stay inline",
+        "c: 2 lines on standard error, the last one: last",
+    ]
+
+
 def test_a_row_that_does_not_exist_is_refused_with_the_names_that_do(capsys):
     assert demo.run(quick=True, rounds=None, names=["nonsense"], json_path=None) == 2
     assert "tiny" in capsys.readouterr().out

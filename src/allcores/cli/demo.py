@@ -25,9 +25,13 @@ from allcores.cli.screen import Screen, open_screen
 from allcores.runtime import machine
 
 ROUNDS = 3
-ROW_SECONDS = 10.0  # a row that took longer than this has seen enough rounds
+ROW_SECONDS = 8.0  # a row that took longer than this has seen enough rounds
 CHILD_SECONDS = 120.0  # a round that takes longer is lost
 MOST_COMPLAINTS = 4_000  # characters of a child's standard error that are kept
+ALLOWED_SHARE, ALLOWED_SECONDS = (
+    1.05,
+    0.005,
+)  # of the loop's time, and on top: above that a row is called slower
 MOST_STATIC_PROCESSES = 16
 MOST_WAITING = 64  # how many items allcores lets wait at once
 
@@ -120,6 +124,11 @@ def _finding(row: Row, quick: bool, rounds: int, cores: int, screen: Screen) -> 
         "n_jobs": plan["n_jobs"],
         "reasons": plan["reasons"],
         "same_answer": all(sample["same_answer"] for sample in samples),
+        "slower": [
+            name
+            for name, taken_seconds in (("cold", cold_seconds), ("warm", warm_seconds))
+            if taken_seconds > ALLOWED_SHARE * serial_seconds + ALLOWED_SECONDS
+        ],
         "as_expected": not row.stays or plan["engine"] == "inline",
         "samples": samples,
     }

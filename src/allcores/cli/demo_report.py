@@ -74,6 +74,8 @@ def _trouble(row: dict[str, Any]) -> Iterator[str]:
         return
     if not row["same_answer"]:
         yield f"{row['name']}: the answer DIFFERS from the loop's: please report this"
+    for name in row["slower"]:
+        yield f"{row['name']}: slower than the loop when {name}"
     if not row["as_expected"]:
         yield f"{row['name']}: was expected to stay inline"
     complaints = [line for sample in row["samples"] for line in sample["stderr"].splitlines()]
