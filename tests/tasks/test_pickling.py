@@ -59,6 +59,55 @@ def test_functions_of_main_take_what_they_need_of_main_along(main):
     assert pickling.loads(pickling.dumps(made)).__class__ is other.__dict__["B"]
 
 
+def test_plain_functions_of_main_need_no_cloudpickle(main):
+    module = main(
+        "import os, math\nimport xml.dom as _\nimport xml\nK = 3\n"
+        "def g(n): return g(n - 1) + 1 if n else K\n"
+        "def f(x, *, y: int = 2): 'doc'; return g(x), y, os.sep, math.pi, xml.dom.__name__"
+    )
+    module.f.mark = "kept"
+    data, definitions = pickling.dump_task(task(module.f))
+    assert b"cloudpickle" not in data
+    assert set(definitions) == {"f", "g"}
+    assert data == pickling.dump_task(task(module.f))[0]
+    loaded = pickling.load_task(data)
+    ((_, function),) = loaded.stages
+    assert function is not module.g
+    assert loaded.run(2) == (5, 2, "/", 3.141592653589793, "xml.dom")
+    assert (function.mark, function.__doc__, function.__annotations__) == ("kept", "doc", {"y": int})
+
+
+def test_closures_keep_what_they_captured_themselves_included():
+    unit = 1
+
+    def count(n):
+        later()
+        return count(n - 1) + unit if n else 0
+
+    def later():
+        return unit
+
+    data, _ = pickling.dump_task(task(count))
+    assert b"cloudpickle" not in data
+    assert pickling.load_task(data).run(5) == 5
+
+
+def test_cached_functions_travel_with_an_empty_cache(main):
+    module = main(
+        "import functools\n@functools.cache\ndef fib(n): return n if n < 2 else fib(n - 1) + fib(n - 2)\n"
+        "class A: pass\ndef f(n): return A, fib(n)"
+    )
+    for name in ("fib", "f"):
+        data, definitions = pickling.dump_task(task(getattr(module, name)))
+        assert "fib" in definitions
+        main("")
+        module.__dict__.pop("fib")
+        loaded = pickling.load_task(data)
+        assert loaded.run(50) in (12586269025, (sys.modules["__main__"].__dict__.get("A"), 12586269025))
+        module.fib = definitions["fib"]
+        sys.modules["__main__"] = module
+
+
 def test_items_say_which_definitions_they_need(main):
     module = main("class A: pass\nclass Outer:\n  class Inner: pass\ndef f(): pass")
     _, needed = pickling.dump_item([module.A(), module.f, 1], 0)

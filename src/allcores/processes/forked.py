@@ -65,10 +65,14 @@ class Zygote:
         self._reap()
         return not self._reaped and not self._channel.broken
 
-    def ask_for_template(self, sock: Any, words: int) -> bool:
-        """Requests a template for this end of a channel; returns whether the request is out."""
+    def ask_for_template(self, sock: Any, words: int, cloudpickle: str) -> bool:
+        """Requests a template for this end of a channel; returns whether the request is out.
+
+        ``cloudpickle``: the directory it is in, if the function needs it.
+        """
         self.users += 1
-        return self._channel.send([wire.frame(wire.TEMPLATE, 0, b"", 2)], (sock.fileno(), words))
+        request = wire.frame(wire.TEMPLATE, 0, cloudpickle.encode(), 2)
+        return self._channel.send([request], (sock.fileno(), words))
 
     def stop(self, wait: bool) -> None:
         """Lets it end, with everything it has started; waits until it has, but not for long."""
@@ -166,7 +170,7 @@ class Forked:
 
         ours, theirs = pair()
         try:
-            self._zygote = pool.zygote_for(self._crew.imports, theirs, self._crew.words.handle)
+            self._zygote = pool.zygote_for(self._crew, theirs)
         except BaseException:
             ours.close()
             raise

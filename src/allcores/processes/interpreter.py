@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 # see. NumPy comes whenever the caller has it: arrays are what items are made of. The others take long, and come
 # if the function's own module has taken names from them.
 NUMPY = "numpy"
-SAFE_TO_IMPORT = frozenset({"numpy", "pandas", "scipy", "sklearn", "joblib", "threadpoolctl", "cloudpickle"})
+SAFE_TO_IMPORT = frozenset({"numpy", "pandas", "scipy", "sklearn", "joblib", "threadpoolctl"})
 
 _HOME = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 # Options of the interpreter that would print or slow down without use.

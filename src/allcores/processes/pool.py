@@ -12,7 +12,7 @@ import sys
 import threading
 
 from allcores.processes.crew import Crew
-from allcores.processes.interpreter import wanted_imports
+from allcores.processes.interpreter import directories_of, wanted_imports
 from allcores.processes.wire import setup_body
 
 TYPE_CHECKING = False
@@ -135,9 +135,12 @@ def end_crew(crew: Crew) -> None:
     crew.stop()
 
 
-def zygote_for(imports: list[str], sock: Any, words: int) -> Zygote:
+def zygote_for(crew: Crew, sock: Any) -> Zygote:
     """Asks a zygote for a template on this channel; starts one if there is none, or none with these imports."""
     from allcores.processes.forked import Zygote
+
+    imports, words = crew.imports, crew.words.handle
+    cloudpickle = directories_of(["cloudpickle"])[0] if b"cloudpickle" in crew.setup else ""
 
     with _pool.lock:
         if _pool.over:
@@ -150,10 +153,10 @@ def zygote_for(imports: list[str], sock: Any, words: int) -> Zygote:
             zygote = None
         if zygote is None:
             zygote = _pool.zygote = Zygote(imports)
-        if not zygote.ask_for_template(sock, words):  # it has stopped reading
+        if not zygote.ask_for_template(sock, words, cloudpickle):  # it has stopped reading
             _retire(zygote)
             zygote = _pool.zygote = Zygote(imports)
-            zygote.ask_for_template(sock, words)
+            zygote.ask_for_template(sock, words, cloudpickle)
         return zygote
 
 

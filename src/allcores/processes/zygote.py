@@ -104,8 +104,10 @@ class Zygote:
                 frames = self._inbox.read()
                 if frames is None:
                     break
-                for kind, _, _, _ in frames:
+                for kind, _, _, body in frames:
                     if kind == wire.TEMPLATE:
+                        if body:  # the function needs cloudpickle, and so will others
+                            _import_in_advance(["cloudpickle"], [bytes(body).decode()])
                         self._fork_template()
         self._end()
 

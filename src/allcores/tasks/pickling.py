@@ -1,10 +1,10 @@
 """How functions, items and results become bytes, and objects again on the other side.
 
 Plain pickle where it does: what can be imported travels by name. What lives in the caller's ``__main__``, and
-lambdas and closures, travel by value (cloudpickle, imported late). Workers install what travelled so in their
-own ``__main__``; then plain pickle by name works both ways, and a result or an exception that comes back refers
-to the caller's own classes. Classes that cannot be found by name are found by the token that cloudpickle gave
-them, so their state in the caller is never overwritten by a result.
+lambdas and closures, travel by value (see ``functions``; by cloudpickle, imported late, what is less plain).
+Workers install what travelled so in their own ``__main__``; then plain pickle by name works both ways, and a
+result or an exception that comes back refers to the caller's own classes. Classes that cannot be found by name
+are found by the token that cloudpickle gave them, so their state in the caller is never overwritten by a result.
 
 Every item and every result is a pickle of its own: any part of a chunk can be sent again, what cannot travel
 is known by its index, and no two tasks share an object.
@@ -19,6 +19,8 @@ try:
     from _pickle import Pickler, Unpickler, dumps, loads
 except ImportError:  # an interpreter whose pickle is written in Python
     from pickle import Pickler, Unpickler, dumps, loads
+
+from allcores.tasks.functions import PlainPickler, cached_function, reduce_cached
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -163,7 +165,7 @@ def _record(recorded: Definitions, value: Any) -> None:
     """Takes down a class or function of ``__main__`` that can be found there by its name."""
     if getattr(value, "__module__", None) != "__main__":
         return
-    if isinstance(value, type) or type(value) is type(_record):
+    if isinstance(value, type) or type(value) in (type(_record), cached_function):
         name = value.__qualname__.partition(".")[0]
         found = sys.modules["__main__"].__dict__.get(name)
         if found is value or ("." in value.__qualname__ and isinstance(found, type)):
@@ -181,8 +183,17 @@ def _registered_by_value() -> bool:
 
 def _by_value(value: Any) -> tuple[bytes, Definitions]:
     """One value, and what it needs of ``__main__``, as two pickles that share their objects."""
+    if not _registered_by_value():
+        try:
+            file = BytesIO()
+            return _dump_pair(PlainPickler(file, _record), file, value)
+        except Exception:
+            pass  # it needs cloudpickle, or that will say why it cannot travel
     file = BytesIO()
-    pickler = _recording_by_value(file)
+    return _dump_pair(_recording_by_value(file), file, value)
+
+
+def _dump_pair(pickler: Any, file: BytesIO, value: Any) -> tuple[bytes, Definitions]:
     pickler.dump(value)
     recorded: Definitions = {}
     while len(recorded) < len(pickler.recorded):  # what is recorded may lead to more
@@ -228,6 +239,8 @@ def _recording_by_value(file: BytesIO) -> Any:
             def reducer_override(self, value: Any) -> Any:
                 _refuse_files(value)
                 _record(self.recorded, value)
+                if type(value) is cached_function and value.__module__ == "__main__":
+                    return reduce_cached(value)
                 return super().reducer_override(value)
 
         _classes["recording"] = Recording
