@@ -115,6 +115,7 @@ def explain(
     planner = Planner(task, chosen)
     if planner.explicit is not None:
         return planner.asked_for()
+    planner.watch_this_thread()
     done = 0
     started = time.perf_counter()
     for item in islice(items, EXPLAIN_ITEMS):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
@@ -57,6 +58,7 @@ class Caller:
         self._streaming = streaming
         self._helper: Helper | None = None
         self._failed_items: dict[int, Any] = {}  # of items that failed in this thread
+        self._ready: deque[Settled] = deque()
         self._batch = 1
         self._seated = False  # this thread occupies one of the workers' seats while it runs items
         self._helped_since_plan = False  # items ran here while workers were starting
@@ -122,7 +124,7 @@ class Caller:
     def unseen(self) -> dict[int, Any]:
         """Outputs that had arrived but were not handed over yet, by index."""
         found: dict[int, Any] = {}
-        for entry in self.pump.order.rest():
+        for entry in [*self._ready, *self.pump.order.rest()]:
             if entry.outcome.kind == happened.VALUES:
                 found.update(enumerate(entry.open(), start=entry.outcome.start))
         return found
@@ -139,6 +141,8 @@ class Caller:
 
     def _next(self) -> Settled | None:
         """The next settled items, or None when there are none any more."""
+        if self._ready:
+            return self._ready.popleft()
         if self.pump.engine is not None:
             self._drive(0.0)
         while True:
@@ -147,11 +151,8 @@ class Caller:
             self.feed()
             with self.pump as pump:
                 pump.empty_mailbox()
-                entry = pump.order.take()
-                if entry is not None:
-                    items = entry.outcome.stop - entry.outcome.start
-                    pump.post(happened.Consumed(items, entry.outcome.size_bytes))
-                    return entry
+                if self._take(pump):
+                    return self._ready.popleft()
                 if pump.failure is not None:
                     raise pump.failure
                 here = pump.here.popleft() if pump.here else None
@@ -161,6 +162,19 @@ class Caller:
                 self._run_here(here)
             elif not self._run_some():
                 self._drive(None)
+
+    def _take(self, pump: Pump) -> bool:
+        """Takes what is settled and in its turn: one entry of a stream, whose window is the user's, else all."""
+        items = size_bytes = 0
+        while (entry := pump.order.take()) is not None:
+            self._ready.append(entry)
+            items += entry.outcome.stop - entry.outcome.start
+            size_bytes += entry.outcome.size_bytes
+            if self._streaming:
+                break
+        if items:
+            pump.post(happened.Consumed(items, size_bytes))
+        return bool(self._ready)
 
     def _drive(self, timeout: float | None) -> None:
         """Lets the pump wait for something to happen, or with ``timeout=0`` look whether it has."""
