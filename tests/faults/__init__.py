@@ -1,0 +1,1 @@
+"""Real faults: workers, their parents and their callers are killed, and nothing is lost or left."""
