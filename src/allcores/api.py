@@ -119,6 +119,7 @@ def explain(
     done = 0
     started = time.perf_counter()
     for item in islice(items, EXPLAIN_ITEMS):
+        planner.item_begins()
         began, cpu_began = time.perf_counter(), time.thread_time()
         outcomes = run_items(task, done, [item], stop_on_error=True)
         seconds, cpu_seconds = time.perf_counter() - began, time.thread_time() - cpu_began

@@ -51,7 +51,9 @@ def checked(given: dict[str, Any]) -> Options:
     options = Options(**given)
     options = options._replace(
         n_jobs=_n_jobs(options.n_jobs),
-        chunksize=options.chunksize if options.chunksize == "auto" else _positive("chunksize", options.chunksize),
+        chunksize=options.chunksize
+        if options.chunksize == "auto"
+        else _positive("chunksize", options.chunksize),
         window=None if options.window is None else _positive("window", options.window),
         timeout=_seconds("timeout", options.timeout, least=0.0),
         deadline=_seconds("deadline", options.deadline, least=0.0),

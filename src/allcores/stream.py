@@ -165,7 +165,9 @@ class Stream:
         """
         result = self._reduced(Reduction(functools.partial(functools.reduce, op), op))
         if result is ABSENT:
-            raise TypeError("reduce of no values has no result; write fold(init, op, op) to say what it should be")
+            raise TypeError(
+                "reduce of no values has no result; write fold(init, op, op) to say what it should be"
+            )
         return result
 
     def fold(
@@ -225,7 +227,9 @@ class Stream:
         if result is not ABSENT:
             return result
         if default is _MISSING:
-            raise ValueError(f"{name} of no values has no result; write {name}(default=...) where there may be none")
+            raise ValueError(
+                f"{name} of no values has no result; write {name}(default=...) where there may be none"
+            )
         return default
 
     # -- running --------------------------------------------------------------------------------------

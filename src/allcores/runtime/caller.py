@@ -17,7 +17,7 @@ from typing import Any
 
 from allcores.core import events as happened
 from allcores.core.events import ERROR, Outcome
-from allcores.core.plan import INLINE
+from allcores.core.plan import INLINE, THREADS
 from allcores.core.scheduler import Rules
 from allcores.errors import Failure, TaskTimeout, Unpicklable, WorkerLost
 from allcores.options import Options
@@ -33,6 +33,7 @@ GRACE_SECONDS = 0.02  # for workers to end the item that they run when nobody wa
 INLINE_BATCH_SECONDS = 0.003
 LAST_BATCH_SECONDS = 0.005  # less than this is not worth being cut
 ENOUGH_ITEMS = 1000
+SURELY_WAITING = 0.1
 HELPED_BATCH_SECONDS = 0.0005  # while workers are starting
 
 
@@ -300,6 +301,7 @@ class Caller:
 
     def _run_inline(self, first: int, items: Any, chunk: int | None) -> None:
         stop_on_error = self.options.on_error == "raise"
+        self.planner.item_begins()
         with self._away(inline=True):
             began, cpu_began = time.perf_counter(), time.thread_time()
             outcomes = run_items(
@@ -345,6 +347,8 @@ class Caller:
     def consider_running_item(self, seconds: float, cpu_seconds: float) -> None:
         """The helper asks the same while an item runs that has taken so long already."""
         plan = self.planner.plan(self._left(), running=(seconds, cpu_seconds))
+        if plan.engine == THREADS and not self.planner.seen_enough and cpu_seconds > SURELY_WAITING * seconds:
+            return  # a first item may wait for an import and compute ever after
         if plan.engine != INLINE:
             self._launch(plan.engine, plan.n_jobs, plan.most_jobs)
 

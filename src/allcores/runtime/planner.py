@@ -45,7 +45,8 @@ class Planner:
         self._transport: float | None = None
         self._boot: float | None = None
         self._cap = options.n_jobs
-        self._run_delay: Callable[[], float] | None = None  # of the calling thread, since the job began
+        self._delay: Callable[[], float] | None = None  # seconds in which the calling thread had no core
+        self._delay_began = 0.0
         if at_the_end():
             self.explicit = INLINE
         elif self.explicit is None:
@@ -89,10 +90,19 @@ class Planner:
         return (workers, workers) if workers else (cpu_count(), 64)
 
     def watch_this_thread(self) -> None:
-        """From now on, time in which the calling thread was kept from a core does not count as waiting."""
-        delay = run_delay_clock()
-        before = delay()
-        self._run_delay = lambda: delay() - before
+        """From now on, time in which items had no core to run on does not count as waiting."""
+        self._delay = run_delay_clock()
+
+    def item_begins(self) -> None:
+        """The calling thread is about to run items."""
+        if self._delay is not None:
+            self._delay_began = self._delay()
+
+    def _computing(self, seconds: float, cpu_seconds: float) -> float:
+        """The seconds in which items computed or, on a busy machine, were ready to."""
+        if self._delay is not None and cpu_seconds < WAITING_SHARE * seconds:
+            return min(seconds, cpu_seconds + self._delay() - self._delay_began)
+        return cpu_seconds
 
     def asked_for(self) -> Plan:
         """The plan where the options leave no choice."""
@@ -117,6 +127,7 @@ class Planner:
         if self._items == 1 and not self._warmed_up:  # the first item often pays for imports and caches
             self._items, self._seconds, self._cpu_seconds = 0, 0.0, 0.0
             self._warmed_up = True
+        cpu_seconds = self._computing(seconds, cpu_seconds)
         done = sum(outcome.stop - outcome.start for outcome in outcomes)
         self._items += done
         self._seconds += seconds
@@ -144,11 +155,10 @@ class Planner:
         if seconds < CHEAP_SECONDS * items and self._last[1] * items < seconds * self._last[0]:
             items, seconds, cpu_seconds = self._last  # one stall says nothing about cheap items
         if running is not None:
-            items, seconds, cpu_seconds = items + 1, seconds + running[0], cpu_seconds + running[1]
+            computed = self._computing(*running)
+            items, seconds, cpu_seconds = items + 1, seconds + running[0], cpu_seconds + computed
         if self._boot is None:
             self._boot = boot_seconds()
-        if self._run_delay is not None and cpu_seconds < WAITING_SHARE * seconds:
-            cpu_seconds = min(seconds, cpu_seconds + self._run_delay())  # ready to compute, on a busy machine
         sample = Sample(max(1, items), max(seconds, 1e-9), cpu_seconds, self._late_share, self._transport)
         facts = Facts(cpu_count(), 0.0 if staffed else self._boot, gil_enabled())
         plan = choose(sample, left, facts, self._cap, self._refused)
