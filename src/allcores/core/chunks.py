@@ -16,15 +16,16 @@ ROUNDS_LEFT = 6  # a chunk is at most this fraction of a worker's share of what 
 LONG_CHUNK_SECONDS = 0.010  # at hand: one chunk above this, two above the shortest, else four
 AWAY_SECONDS = 0.025  # queued for each worker while the caller is busy with user code
 MOST_AT_HAND = 32
+TRUST = 2  # a chunk holds at most so many times the items whose cost is known: the first ones may be the cheap ones
 
 
 class Cost:
     """Seconds an item takes: the larger of a moving average and the overall mean."""
 
-    __slots__ = ("_items", "_moving", "_seconds")
+    __slots__ = ("_moving", "_seconds", "items")
 
     def __init__(self) -> None:
-        self._items = 0
+        self.items = 0  # whose cost was observed
         self._seconds = 0.0
         self._moving: float | None = None
 
@@ -32,7 +33,7 @@ class Cost:
         """Takes in that ``items`` items took ``seconds`` together."""
         if items <= 0:
             return
-        self._items += items
+        self.items += items
         self._seconds += seconds
         each = seconds / items
         self._moving = each if self._moving is None else 0.6 * self._moving + 0.4 * each
@@ -42,7 +43,7 @@ class Cost:
         """Seconds an item, or None before the first observation."""
         if self._moving is None:
             return None
-        return max(self._moving, self._seconds / self._items, 1e-9)
+        return max(self._moving, self._seconds / self.items, 1e-9)
 
 
 def target_seconds(cost: float, remaining: int | None, workers: int) -> float:
@@ -59,15 +60,17 @@ def target_seconds(cost: float, remaining: int | None, workers: int) -> float:
     return min(LONGEST_CHUNK_SECONDS, max(share, SHORTEST_CHUNK_SECONDS))
 
 
-def next_size(cost: float | None, remaining: int | None, workers: int) -> int:
-    """Number of items in the next chunk; 1 while the cost is unknown.
+def next_size(cost: float | None, seen: int, remaining: int | None, workers: int) -> int:
+    """Number of items in the next chunk, after ``seen`` ones were measured; 1 while the cost is unknown.
 
-    >>> next_size(None, 100, 2), next_size(0.0001, None, 2), next_size(1.0, 100, 2)
+    >>> next_size(None, 0, 100, 2), next_size(0.0001, 1000, None, 2), next_size(1.0, 1000, 100, 2)
     (1, 50, 1)
+    >>> next_size(0.0001, 1, None, 2)
+    2
     """
     if cost is None:
         return 1
-    size = max(1, int(target_seconds(cost, remaining, workers) / cost))
+    size = max(1, min(int(target_seconds(cost, remaining, workers) / cost), TRUST * seen))
     if remaining is not None:
         size = min(size, max(1, math.ceil(remaining / workers)))
     return size

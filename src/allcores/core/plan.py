@@ -20,6 +20,7 @@ MOST_WAITING = 64
 FIRST_WAITING = 16
 LEAST_GAIN_SECONDS = 0.002
 LEAST_GAIN_SHARE = 0.05
+LEAST_PROCESSES_GAIN_SHARE = 0.2  # predictions of what transport costs are not better than this
 THREAD_DISPATCH_SECONDS = 50e-6  # an item, when items wait
 CHUNK_DISPATCH_SECONDS = 60e-6
 CALLER_ITEM_SECONDS = 1.8e-6  # what the calling thread does for an item that travels, beside pickling
@@ -125,15 +126,16 @@ def choose(
     processes = _processes_seconds(sample, left, facts, most_processes) if PROCESSES not in refused else None
     seconds = {INLINE: work, THREADS: threads, PROCESSES: processes}
     reasons = [_measured(sample, waits), _what_is_left(left, remaining, work)]
-    least_gain = max(LEAST_GAIN_SECONDS, LEAST_GAIN_SHARE * work)
+    threads_gain = max(LEAST_GAIN_SECONDS, LEAST_GAIN_SHARE * work)
+    processes_gain = max(LEAST_GAIN_SECONDS, LEAST_PROCESSES_GAIN_SHARE * work)
 
     if n_jobs == 1:
         return Plan(INLINE, 1, 1, seconds, [*reasons, "n_jobs=1 asks for one worker: the caller is that one"])
-    if threads is not None and work - threads > least_gain:
+    if threads is not None and work - threads > threads_gain:
         first = min(FIRST_WAITING, waiting_jobs) if n_jobs is None else waiting_jobs
         reasons.append("while one item waits others can wait too: threads cost nothing to start")
         return Plan(THREADS, first, waiting_jobs, seconds, reasons)
-    if processes is not None and work - processes > least_gain and computing_jobs > 1:
+    if processes is not None and work - processes > processes_gain and computing_jobs > 1:
         reasons.append(
             f"processes answer after {in_words(facts.boot_seconds)}, and then {most_processes} work at once"
         )

@@ -140,7 +140,7 @@ class Scheduler:
         workers = max(1, len(self._workers))
         cost = self.cost.each
         remaining = None if self.rules.length is None else max(0, self.rules.length - pulled)
-        size = self.rules.chunksize or chunks.next_size(cost, remaining, workers)
+        size = self.rules.chunksize or chunks.next_size(cost, self.cost.items, remaining, workers)
         if self.rules.whole_leaves and self.rules.chunksize is None:
             size = chunks.to_leaf(pulled, size, cost)
         if len(self._waiting) + self._in_flight >= workers * self._depth(size):

@@ -52,7 +52,7 @@ class Caller:
         self.source = source
         self.options = options
         self.away_since: float | None = None  # since when the calling thread has been inside user code
-        self.runs_item = False  # and whether that code is an item of this job
+        self.runs_items = 0  # and how many items of this job it runs there, as one batch
         self.closed = False
         self.planner = Planner(task, options)
         self.pump = Pump(self._rules(streaming), options.ordered)
@@ -97,7 +97,7 @@ class Caller:
                 if entry.outcome.kind == ERROR and self.options.on_error == "raise":
                     raise entry.open()
                 if self._streaming:
-                    with self._away(inline=False):
+                    with self._away(0):
                         yield entry
                 else:
                     yield entry
@@ -192,15 +192,15 @@ class Caller:
             pump.step(timeout)
 
     @contextlib.contextmanager
-    def _away(self, inline: bool) -> Iterator[None]:
-        """The calling thread is inside user code: its helper may drive and feed meanwhile."""
+    def _away(self, items: int) -> Iterator[None]:
+        """The calling thread is inside user code (so many items, or the user's own): its helper may drive."""
         if self._helper is None and self.pump.engine is None:
             yield
             return
         with self.pump as pump:
-            pump.post(happened.CallerLeft(inline))
-        self.runs_item = inline
-        self._seated = self._seated or inline
+            pump.post(happened.CallerLeft(items > 0))
+        self.runs_items = items
+        self._seated = self._seated or items > 0
         self.away_since = time.monotonic()
         if self._helper is not None:
             self._helper.wake()
@@ -242,7 +242,7 @@ class Caller:
     def _in_iterator(self) -> Iterator[None]:
         """The calling thread is inside the user's iterator, which may take its time."""
         self._helper = self._helper or Helper(self)
-        self.runs_item = False
+        self.runs_items = 0
         self.away_since = time.monotonic()
         self._helper.wake()
         try:
@@ -302,7 +302,7 @@ class Caller:
     def _run_inline(self, first: int, items: Any, chunk: int | None) -> None:
         stop_on_error = self.options.on_error == "raise"
         self.planner.item_begins()
-        with self._away(inline=True):
+        with self._away(len(items)):
             began, cpu_began = time.perf_counter(), time.thread_time()
             outcomes = run_items(
                 self.task, first, items, stop_on_error=stop_on_error, attempts=self._attempts
@@ -344,9 +344,9 @@ class Caller:
         enough = None if left is None else max(left, ENOUGH_ITEMS)  # the question is not how few are left
         return self.planner.plan(enough, staffed=True).engine == INLINE
 
-    def consider_running_item(self, seconds: float, cpu_seconds: float) -> None:
-        """The helper asks the same while an item runs that has taken so long already."""
-        plan = self.planner.plan(self._left(), running=(seconds, cpu_seconds))
+    def consider_running_items(self, seconds: float, cpu_seconds: float) -> None:
+        """The helper asks the same while items run that have taken so long already."""
+        plan = self.planner.plan(self._left(), running=(self.runs_items, seconds, cpu_seconds))
         if plan.engine == THREADS and not self.planner.seen_enough and cpu_seconds > SURELY_WAITING * seconds:
             return  # a first item may wait for an import and compute ever after
         if plan.engine != INLINE:

@@ -11,10 +11,12 @@ import _thread
 import threading
 import time
 
-from allcores.runtime.machine import cpu_clock
+from allcores.runtime.machine import cpu_clock, run_delay_clock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from allcores.runtime.caller import Caller
 
 PROBE_SLEEP_SECONDS = 0.0005
@@ -35,6 +37,7 @@ class Helper:
         self._parked = False
         self._cpu_clock = cpu_clock()
         self._item_cpu_began = 0.0
+        self._run_delay: Callable[[], float] = float
         self._probed_seconds = 0.0
         self._late_seconds = 0.0
         _thread.start_new_thread(self._help, ())  # unlike threading.Thread.start it waits for nothing
@@ -55,6 +58,7 @@ class Helper:
                 pump.engine.ring()
 
     def _watch(self) -> None:
+        self._run_delay = run_delay_clock()
         caller = self._caller
         idle_since = time.monotonic()
         while not caller.closed:
@@ -82,7 +86,7 @@ class Helper:
     def _watch_item(self, since: float) -> None:
         """Probes the GIL while an item runs; when it takes long, lets the caller's planner think again."""
         caller = self._caller
-        if not caller.runs_item or caller.source.ended:
+        if not caller.runs_items or caller.source.ended:
             time.sleep(REACTOR_PATIENCE_SECONDS)
             return
         wait = since + self._patience() - time.monotonic()
@@ -94,7 +98,7 @@ class Helper:
             return
         running = time.monotonic() - since
         caller.planner.observe_lateness(self._late_seconds / self._probed_seconds)
-        caller.consider_running_item(running, self._cpu_clock() - self._item_cpu_began)
+        caller.consider_running_items(running, self._cpu_clock() - self._item_cpu_began)
         if caller.pump.engine is None:
             time.sleep(min(0.05, running))
 
@@ -106,9 +110,10 @@ class Helper:
         return WARM_PATIENCE_SECONDS if nothing_known and processes.is_warm() else COLD_PATIENCE_SECONDS
 
     def _probe(self) -> None:
-        began = time.monotonic()
+        """How late does this thread wake? Being without a core does not count: that is not the GIL's doing."""
+        began, delay_began = time.monotonic(), self._run_delay()
         time.sleep(PROBE_SLEEP_SECONDS)
-        took = time.monotonic() - began
+        took = time.monotonic() - began - (self._run_delay() - delay_began)
         self._probed_seconds += took
         if took - PROBE_SLEEP_SECONDS > LATE_SECONDS:
             self._late_seconds += took - PROBE_SLEEP_SECONDS
@@ -116,7 +121,7 @@ class Helper:
     def _react(self, since: float) -> None:
         """Feeds and drives the pump, once the caller has been away for long enough."""
         caller = self._caller
-        patience = WARM_PATIENCE_SECONDS if caller.runs_item else REACTOR_PATIENCE_SECONDS
+        patience = WARM_PATIENCE_SECONDS if caller.runs_items else REACTOR_PATIENCE_SECONDS
         wait = since + patience - time.monotonic()
         if wait > 0:
             time.sleep(wait)

@@ -142,21 +142,22 @@ class Planner:
         self._late_share = share
 
     def plan(
-        self, left: int | None, *, running: tuple[float, float] | None = None, staffed: bool = False
+        self, left: int | None, *, running: tuple[int, float, float] | None = None, staffed: bool = False
     ) -> Plan:
         """What to do with the items that are left.
 
         Args:
             left: number of items, if known.
-            running: seconds and CPU seconds that an unfinished item has taken so far.
+            running: number of items that run now, and the seconds and CPU seconds they have taken so far.
             staffed: the workers have answered.
         """
         items, seconds, cpu_seconds = self._items, self._seconds, self._cpu_seconds
         if seconds < CHEAP_SECONDS * items and self._last[1] * items < seconds * self._last[0]:
             items, seconds, cpu_seconds = self._last  # one stall says nothing about cheap items
         if running is not None:
-            computed = self._computing(*running)
-            items, seconds, cpu_seconds = items + 1, seconds + running[0], cpu_seconds + computed
+            count, so_far, computed = running
+            items += count
+            seconds, cpu_seconds = seconds + so_far, cpu_seconds + self._computing(so_far, computed)
         if self._boot is None:
             self._boot = boot_seconds()
         sample = Sample(max(1, items), max(seconds, 1e-9), cpu_seconds, self._late_share, self._transport)
