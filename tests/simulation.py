@@ -43,6 +43,7 @@ class Referee:
         self.failures: Counter[int] = Counter()
         self.stop: int | None = None
         self.most = 0
+        self.busy = 0  # workers that hold pieces
         self.caller_runs = False
         self.consumed = 0
         self.held_bytes = 0
@@ -67,7 +68,7 @@ class Referee:
         due = self.scheduler.wake_at()
         assert due is None or due < float("inf")
         assert self.scheduler.settled == len(self.settled)
-        assert self.scheduler.idle == (not any(self.alive.values()))
+        assert self.scheduler.idle == (not self.busy)
         return commands
 
     def _note(self, event: Any) -> None:
@@ -94,15 +95,16 @@ class Referee:
                 if last:
                     self._release(piece.next, piece.stop)
                     self.alive[worker].pop(0)
+                    self.busy -= not self.alive[worker]
             case happened.WorkerLost(worker, running) if worker in self.alive:
+                self.busy -= bool(self.alive[worker])
                 for piece in self.alive.pop(worker):
                     self._release(piece.next, piece.stop)
                     if running is not None and piece.next <= running < piece.stop:
                         self.failures[running] += 1
             case happened.CallerLeft(inline):
                 self.caller_runs = self.caller_runs or inline
-                busy = sum(map(bool, self.alive.values()))
-                assert not inline or busy < max(1, self.most), "the caller takes a seat that is taken"
+                assert not inline or self.busy < max(1, self.most), "the caller takes a seat that is taken"
             case happened.CallerWaits():
                 self.caller_runs = False
             case happened.Closing():
@@ -138,6 +140,7 @@ class Referee:
             case do.RunHere():
                 self.alive = {}
                 self.holder = {}
+                self.busy = 0
 
     def _check_send(self, worker: int, chunk: int, start: int, stop: int) -> None:
         assert worker in self.alive, "sent to a worker that is dead or was never booted"
@@ -151,10 +154,10 @@ class Referee:
             assert self.failures[item] <= self.rules.retries, "tried more often than allowed"
             self.holder[item] = worker
         pieces = self.alive[worker]
+        self.busy += not pieces
         pieces.append(Piece(chunk, start, stop))
         assert len(pieces) <= chunks.MOST_AT_HAND
-        busy = sum(map(bool, self.alive.values()))
-        assert busy + self.caller_runs <= self.most, "more run at once than n_jobs allows"
+        assert self.busy + self.caller_runs <= self.most, "more run at once than n_jobs allows"
 
     def _check_settled(self, start: int, stop: int, chunk: int | None) -> None:
         for item in range(start, stop):

@@ -9,31 +9,37 @@ from allcores.core.combine import leaf_end
 costs = st.floats(1e-9, 1e4)
 counts = st.integers(1, 10**9)
 workers = st.integers(1, 10_000)
+seens = st.integers(1, 10**9)
 
 
-@given(costs, st.none() | counts, workers)
-def test_a_chunk_has_an_item_and_leaves_the_other_workers_theirs(cost, remaining, workers):
-    size = chunks.next_size(cost, remaining, workers)
+@given(costs, seens, st.none() | counts, workers)
+def test_a_chunk_has_an_item_and_leaves_the_other_workers_theirs(cost, seen, remaining, workers):
+    size = chunks.next_size(cost, seen, remaining, workers)
     assert size >= 1
     if remaining is not None:
         assert size <= max(1, -(-remaining // workers))
 
 
-@given(costs, st.none() | counts, workers)
-def test_a_chunk_of_more_than_one_item_runs_no_longer_than_the_longest(cost, remaining, workers):
-    size = chunks.next_size(cost, remaining, workers)
+@given(costs, seens, st.none() | counts, workers)
+def test_a_chunk_of_more_than_one_item_runs_no_longer_than_the_longest(cost, seen, remaining, workers):
+    size = chunks.next_size(cost, seen, remaining, workers)
     assert size == 1 or size * cost <= chunks.LONGEST_CHUNK_SECONDS * (1 + 1e-9)
 
 
-@given(costs, st.floats(1, 1000), st.none() | counts, workers)
-def test_dearer_items_make_no_larger_chunks_up_to_rounding(cost, factor, remaining, workers):
+@given(costs, seens, st.floats(1, 1000), st.none() | counts, workers)
+def test_dearer_items_make_no_larger_chunks_up_to_rounding(cost, seen, factor, remaining, workers):
     share_is_the_limit = remaining is not None and remaining < 12 * workers
     if not share_is_the_limit:
-        dear, cheap = (chunks.next_size(each, remaining, workers) for each in (cost * factor, cost))
+        dear, cheap = (chunks.next_size(each, seen, remaining, workers) for each in (cost * factor, cost))
         assert (
             dear <= cheap + 1
             or chunks.target_seconds(cost, remaining, workers) < chunks.LONGEST_CHUNK_SECONDS
         )
+
+
+@given(costs, st.integers(1, 1000), st.none() | counts, workers)
+def test_a_chunk_is_at_most_twice_as_many_items_as_were_measured(cost, seen, remaining, workers):
+    assert chunks.next_size(cost, seen, remaining, workers) <= 2 * seen
 
 
 @given(st.integers(0, 1 << 30), st.integers(1, 5000), costs)

@@ -1,5 +1,7 @@
 """Reductions: whatever the cuts, the grouping and the order of arrival, the value depends on the items alone."""
 
+import itertools
+
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
@@ -19,7 +21,7 @@ def reduced(reduction, outputs, cuts, spreads=False, in_workers=()):
     """The value when the items are cut there; runs whose number is in ``in_workers`` are reduced elsewhere first."""
     caller = Collector(reduction, spreads)
     borders = sorted({0, len(outputs), *(cut % (len(outputs) + 1) for cut in cuts)})
-    for number, (start, stop) in enumerate(zip(borders, borders[1:], strict=False)):
+    for number, (start, stop) in enumerate(itertools.pairwise(borders)):
         if number not in in_workers:
             feed(caller, start, outputs[start:stop])
             continue
@@ -39,7 +41,7 @@ places = st.sets(st.integers(0, 30))
 
 
 @given(count=st.integers(0, 3000), cuts=cuts, in_workers=places)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_no_cut_changes_what_a_merge_that_does_not_commute_gives(count, cuts, in_workers):
     words = [f"{index}," for index in range(count)]
     expected = "".join(words) if words else ABSENT
@@ -47,7 +49,7 @@ def test_no_cut_changes_what_a_merge_that_does_not_commute_gives(count, cuts, in
 
 
 @given(seed=st.randoms(use_true_random=False), count=st.integers(0, 3000), cuts=cuts, in_workers=places)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_no_cut_changes_a_bit_of_a_sum_of_floats(seed, count, cuts, in_workers):
     numbers = [seed.uniform(-1, 1) * 10 ** seed.randrange(-8, 8) for _ in range(count)]
     whole = reduced(SUM, numbers, [])
@@ -56,7 +58,7 @@ def test_no_cut_changes_a_bit_of_a_sum_of_floats(seed, count, cuts, in_workers):
 
 
 @given(st.lists(st.lists(st.text(max_size=2), max_size=3), max_size=1200), cuts, places)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_items_that_became_nothing_or_many_values_join_like_the_loop(outputs, cuts, in_workers):
     values = [value for each in outputs for value in each]
     expected = "".join(values) if values else ABSENT

@@ -3,13 +3,13 @@
 import hypothesis.strategies as st
 from hypothesis import HealthCheck, given, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from simulation import Case, Referee, simulate
 
 from allcores.core import commands as do
 from allcores.core import events as happened
 from allcores.core.events import ERROR, VALUES, Outcome
 from allcores.core.scheduler import MOST_BARREN_LOSSES, Rules, Scheduler
 from allcores.testing import ALWAYS, DiesOn, Hangs
+from simulation import Case, Referee, simulate
 
 some_rules = st.builds(
     Rules,

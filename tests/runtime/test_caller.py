@@ -1,0 +1,144 @@
+"""The calling thread, its helper and the input: who pulls what, and when."""
+
+import threading
+
+import pytest
+
+import allcores as ac
+from allcores.core import commands as do
+from allcores.core.plan import Plan
+from allcores.errors import TaskTimeout, WorkerLost
+from allcores.options import checked
+from allcores.runtime.caller import Caller
+from allcores.runtime.source import Source
+from allcores.tasks.task import MAP, Task
+from allcores.testing import ALWAYS, DiesAt, DiesOn, Hangs, ItemStarted, SimEngine
+
+
+class Watched:
+    """A one-shot iterator that remembers which threads advanced it, and how far."""
+
+    def __init__(self, count):
+        self.count = count
+        self.pulled = 0
+        self.threads = set()
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        self.threads.add(threading.get_ident())
+        if self.pulled == self.count:
+            raise StopIteration
+        self.pulled += 1
+        return self.pulled - 1
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"engine": "threads"}, {"engine": "inline"}, {"engine": SimEngine()}]
+)
+def test_a_one_shot_iterator_is_advanced_by_the_calling_thread_alone(options):
+    items = Watched(200)
+    assert ac.map(lambda x: x, items, **options) == list(range(200))
+    assert items.threads == {threading.get_ident()}
+
+
+def test_before_the_first_cost_is_known_a_one_shot_iterator_stands_at_the_running_item():
+    items = Watched(5)
+    seen = []
+
+    def function(item):
+        seen.append(items.pulled)
+        return item
+
+    ac.map(function, items)
+    assert seen[0] == 1
+
+
+def test_the_input_is_pulled_no_further_than_the_window_allows():
+    items = Watched(10_000)
+    stream = iter(ac.par(items, engine=SimEngine(), window=10).map(lambda x: x))
+    for taken in range(50):
+        assert next(stream) == taken
+        assert items.pulled <= taken + 11
+    stream.close()
+
+
+def test_while_a_long_item_runs_in_the_caller_its_helper_feeds_a_list_to_workers():
+    others = threading.Event()
+    caller = threading.get_ident()
+
+    def function(item):
+        if item == 0 and threading.get_ident() == caller:
+            assert others.wait(30), "nobody else ran anything"
+        elif threading.get_ident() != caller:
+            others.set()
+        return item
+
+    job = Caller(Task(((MAP, function),)), Source((list(range(20)),)), checked({"n_jobs": 2}))
+    results = []
+    job.planner.plan = lambda *_, **__: Plan("threads", 2, 2, {}, [])
+    for outputs in job.outputs():
+        results += outputs
+    assert results == list(range(20))
+
+
+def test_the_earliest_error_is_raised_and_what_had_finished_is_kept():
+    engine = SimEngine(seconds=lambda index, item: 5.0 if index == 2 else 0.001, workers=3)
+
+    def function(item):
+        if item in (2, 9):
+            raise ValueError(item)
+        return item
+
+    with pytest.raises(ValueError, match="2") as caught:
+        ac.map(function, range(20), engine=engine, chunksize=1)
+    assert {0: 0, 1: 1}.items() <= ac.partial(caught.value).items()
+
+
+def test_a_worker_that_is_killed_costs_its_item_alone():
+    engine = SimEngine(workers=2, faults=[DiesOn(5, ALWAYS)])
+    results = ac.map(lambda x: x, range(50), engine=engine, on_error="return")
+    assert [index for index, value in enumerate(results) if isinstance(value, ac.Failure)] == [5]
+    assert isinstance(results[5].error, WorkerLost)
+    assert (results[5].item, results[5].error.index, results[5].error.signal) == (5, 5, 9)
+
+
+def test_with_a_retry_a_killed_worker_costs_nothing():
+    engine = SimEngine(workers=2, faults=[DiesOn(5), DiesAt(0.035, 0)])
+    assert ac.map(lambda x: x, range(50), engine=engine, retries=2) == list(range(50))
+
+
+def test_an_hour_of_hanging_is_over_at_once_on_a_virtual_clock():
+    engine = SimEngine(workers=2, faults=[Hangs(3)])
+    with pytest.raises(TaskTimeout) as caught:
+        ac.map(lambda x: x, range(10), engine=engine, timeout=3600)
+    assert caught.value.index == 3
+    assert len(engine.of(do.Kill)) == 1
+
+
+def test_a_stream_that_is_closed_starts_nothing_more():
+    engine = SimEngine(workers=2)
+    stream = iter(ac.par(range(10_000), engine=engine).map(lambda x: x))
+    next(stream)
+    stream.close()
+    started = len(engine.of(ItemStarted))
+    assert started < 10_000
+
+
+def test_the_same_seed_gives_the_same_trace():
+    def trace():
+        engine = SimEngine(seconds=lambda index, item: 0.001 * (1 + index % 7), workers=3, seed=4)
+        ac.map(lambda x: x, range(100), engine=engine)
+        return engine.trace
+
+    assert trace() == trace()
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2, 7])
+@pytest.mark.parametrize("chunksize", ["auto", 1, 10])
+def test_a_reduction_gives_the_same_bits_on_any_number_of_simulated_workers(n_jobs, chunksize):
+    numbers = [(-1) ** index / (index + 1) for index in range(3000)]
+    expected = ac.par(numbers, engine="inline").sum()
+    engine = SimEngine(seconds=1e-5, seed=n_jobs, faults=[DiesAt(0.031, 0)])
+    assert ac.par(numbers, engine=engine, n_jobs=n_jobs, chunksize=chunksize, retries=1).sum() == expected
