@@ -7,6 +7,7 @@ import sys
 import textwrap
 import threading
 import time
+import types
 from pathlib import Path
 
 import psutil
@@ -15,7 +16,9 @@ from driver import Job, job, ready, run, vanished, wait_until
 
 from allcores.core.events import ItemsDone, WorkerLost
 from allcores.engines.processes import shutdown
-from allcores.processes import pool
+from allcores.errors import StartError
+from allcores.processes import forked, pool
+from allcores.tasks.task import Task
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="forks are for Linux")
 
@@ -389,6 +392,72 @@ def test_ctrl_c_does_not_stop_workers_by_itself_but_programs_they_start():
         return sleeper.wait(10)
 
     assert run(listen, [0], workers=1) == [-signal.SIGINT]
+
+
+def test_a_fork_that_comes_back_from_the_function_goes_no_further(tmp_path):
+    log = tmp_path / "log"
+
+    def split(x):
+        if x == 0 and os.fork() == 0:
+            return "child"
+        with open(log, "a") as file:
+            file.write("x")
+        return x
+
+    assert run(split, range(5), workers=1, chunk=5) == [0, 1, 2, 3, 4]
+    assert log.read_text() == "xxxxx"
+
+
+@linux
+def test_an_import_in_advance_that_starts_a_thread_is_taken_back(tmp_path, monkeypatch, start_method):
+    if start_method == "portable":
+        pytest.skip("nothing is imported in advance")
+    from allcores.processes import interpreter
+
+    (tmp_path / "busy_import.py").write_text(
+        "import threading, time\nthreading.Thread(target=time.sleep, args=(1000,), daemon=True).start()\n"
+        "class Value: pass\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(interpreter, "SAFE_TO_IMPORT", frozenset({"busy_import"}))
+    import busy_import
+
+    count = types.FunctionType(
+        (lambda _: threading.active_count()).__code__, {"threading": threading, "Value": busy_import.Value}
+    )
+    assert "busy_import" in interpreter.wanted_imports(Task((("map", count),)))
+    assert run(count, [0, 1]) == [1, 1]
+
+
+@linux
+def test_a_kernel_without_pidfds_does_too(monkeypatch, start_method):
+    if start_method == "portable":
+        monkeypatch.delattr(os, "pidfd_open")
+    else:
+        monkeypatch.setattr(forked, "CODE", "import os; del os.pidfd_open; " + forked.CODE)
+    monkeypatch.delattr(signal, "pidfd_send_signal")
+    with job(lambda x: time.sleep(1000) if x == 0 else os._exit(4) if x == 1 else x, range(4)) as made:
+        made.until(lambda made: made.engine.look(0)[0] == 0)
+        made.engine.kill(0)
+        results = made.finish()
+    assert (results[0].running, results[0].signal) == (0, signal.SIGKILL)
+    assert (results[1].running, results[1].exitcode) == (1, 4)
+    assert results[2:] == [2, 3]
+
+
+def test_a_module_that_calls_us_while_it_is_imported_is_told_what_to_do(tmp_path, monkeypatch):
+    (tmp_path / "unguarded.py").write_text(
+        "import os\ndef f(x): return x\n"
+        f"if os.getpid() != {os.getpid()}:\n"
+        "    from allcores.engines.processes import Processes\n"
+        "    from allcores.tasks.task import Task\n"
+        "    Processes(Task((('map', f),)))\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    import unguarded
+
+    with job(unguarded.f, [1]) as made, pytest.raises(StartError, match="__name__ == '__main__'"):
+        made.finish()
 
 
 def test_few_descriptors_are_enough():

@@ -22,6 +22,7 @@ def as_plain(frames):
     return [(kind, number, descriptors, bytes(body)) for kind, number, descriptors, body in frames]
 
 
+@settings(deadline=None)
 @given(FRAMES, st.lists(st.integers(1, 400)))
 def test_frames_survive_any_cut(frames, cuts):
     stream = encoded(frames)
@@ -35,6 +36,7 @@ def test_frames_survive_any_cut(frames, cuts):
     assert not decoder.pending
 
 
+@settings(deadline=None)
 @given(FRAMES, st.integers(0, 10_000))
 def test_what_is_cut_off_is_never_delivered(frames, length):
     stream = encoded(frames)[:length]
@@ -44,12 +46,13 @@ def test_what_is_cut_off_is_never_delivered(frames, length):
     assert decoder.pending == (len(encoded(frames[: len(found)])) < len(stream))
 
 
+@settings(deadline=None)
 @given(FRAMES)
 def test_frames_may_repeat(frames):
     assert as_plain(wire.Decoder().feed(encoded(frames) * 3)) == frames * 3
 
 
-@settings(max_examples=20)
+@settings(max_examples=20, deadline=None)
 @given(st.lists(st.integers(0, 4 * wire.SCRATCH_BYTES), max_size=4), st.integers(1, 3 * wire.SCRATCH_BYTES))
 def test_large_bodies_get_a_buffer_of_their_own(sizes, cut):
     frames = [(wire.DONE, number, 0, bytes([number]) * size) for number, size in enumerate(sizes)]
@@ -61,6 +64,7 @@ def test_large_bodies_get_a_buffer_of_their_own(sizes, cut):
     assert as_plain(found) == frames
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=2000))
 def test_random_bytes_are_frames_or_refused(data):
     decoder = wire.Decoder()
@@ -93,6 +97,7 @@ RUNS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(RUNS, st.floats(0, 1e9), st.floats(0, 1e9), st.booleans(), st.data())
 def test_reports_come_back_as_they_were(runs, wall, cpu, last, data):
     count = sum(run[4] for run in runs)
@@ -106,6 +111,7 @@ def test_reports_come_back_as_they_were(runs, wall, cpu, last, data):
     assert [bytes(each) for _, opened in found for each in opened] == bodies
 
 
+@settings(deadline=None)
 @given(st.binary(), st.binary())
 def test_world_and_function_share_a_frame(world, function):
     assert wire.open_setup(wire.setup_body(world, function)) == (world, function)

@@ -119,7 +119,7 @@ def test_items_say_which_definitions_they_need(main):
 
 def test_definitions_are_installed(main):
     module = main("class A:\n  def m(self): return C()\nclass C: pass")
-    data, also = pickling.dump_definitions({"A": module.A})
+    data, also = pickling.dump_definitions({"A": module.A}, 0)
     del module.A, module.C
     pickling.load_definitions(data)
     assert type(module.A().m()) is module.C

@@ -6,7 +6,7 @@ import threading
 import time
 from typing import Any
 
-from allcores.core.events import ERROR, NODE, Event, Outcome
+from allcores.core.events import ERROR, NODE, Event, Outcome, StartFailed
 from allcores.errors import StartError
 from allcores.processes import pool, wire
 from allcores.processes.pool import inside_worker, is_warm, obstacle, shutdown
@@ -69,6 +69,8 @@ class Processes:
         self._function, self._sent = pickling.dump_task(task)
         self._world = world.capture()
         self._crew: Crew | None = None
+        self._failure: StartFailed | None = None
+        self._closed = False
         self._rung = False
         self._packing = threading.Lock()
         self._definitions: list[bytes] = []
@@ -85,13 +87,13 @@ class Processes:
                 data, needed = pickling.dump_item(item, index)
                 pickles.append(data)
                 if needed:
-                    self._define(needed)
+                    self._define(needed, index)
             return Packed(pickles, len(self._definitions))
 
-    def _define(self, needed: pickling.Definitions) -> None:
+    def _define(self, needed: pickling.Definitions, index: int) -> None:
         new = {name: value for name, value in needed.items() if self._sent.get(name) is not value}
         if new:
-            data, also = pickling.dump_definitions(new)
+            data, also = pickling.dump_definitions(new, index)
             self._definitions.append(wire.frame(wire.DEFINITIONS, 0, data))
             self._sent.update(also)
             self._sent.update(new)
@@ -112,7 +114,14 @@ class Processes:
 
     def boot(self, worker: int) -> None:
         """Takes a worker that waits for this function, or starts one."""
-        self._our_crew().boot(worker)
+        try:
+            crew = self._our_crew()
+        except OSError as error:
+            self._failure = StartFailed(
+                StartError(f"workers cannot be started: {error}. Raise `ulimit -n`, or use engine='threads'.")
+            )
+        else:
+            crew.boot(worker)
 
     def _our_crew(self) -> Crew:
         if self._crew is None:
@@ -147,7 +156,10 @@ class Processes:
 
     def wait(self, timeout: float | None) -> list[Event]:
         """Waits for workers, or for ``ring``."""
-        return self._our_crew().wait(timeout)
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            return [failure]
+        return self._our_crew().wait(timeout) if not self._closed else []
 
     def ring(self) -> None:
         """Ends a wait."""
@@ -162,6 +174,7 @@ class Processes:
 
     def close(self, reuse: bool) -> None:
         """Gives the crew back."""
+        self._closed = True
         crew, self._crew = self._crew, None
         if crew is not None:
             pool.give_back(crew, reuse)

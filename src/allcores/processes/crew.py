@@ -365,6 +365,8 @@ class Crew:
 
     def _on_seat(self, seat: Seat, mask: int) -> None:
         channel = seat.channel
+        if self._seats.get(seat.number) is not seat:
+            return  # judged by an earlier event of the same turn
         if mask & WRITE and channel.flush():
             self.unwatch_room(channel, seat.on_channel)
         if mask & READ:
@@ -403,6 +405,8 @@ class Crew:
 
     def _suspect(self, seat: Seat) -> None:
         """It seems to be gone: its parent's word is waited for a little."""
+        if self._seats.get(seat.number) is not seat:
+            return  # judged by an earlier event of the same turn
         if seat.due is None:
             seat.due = monotonic() + STATUS_SECONDS
             self._going.append(seat)

@@ -92,7 +92,7 @@ class Worker:
         self._task = task
         self._wall = self._cpu = 0.0
         if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=sock.close)  # what a user's function forks must not hold it
+            os.register_at_fork(after_in_child=self._let_go)
 
     def serve(self, decoder: wire.Decoder, frames: Sequence[wire.Frame]) -> None:
         """Until the caller's end of the channel closes."""
@@ -111,6 +111,11 @@ class Worker:
                 return
             frames = decoder.filled(count)
 
+    def _let_go(self) -> None:
+        """In a fork that the user's function made: it must not hold our channel, nor go on with our work."""
+        self._sock.close()
+        self._words.release()
+
     def _run_piece(self, body: bytes | bytearray) -> None:
         start, stop, epoch, timed = wire.PIECE_HEAD.unpack_from(body)
         border = wire.PIECE_HEAD.size + 8 * (stop - start)
@@ -118,7 +123,13 @@ class Worker:
         lengths = view[wire.PIECE_HEAD.size : border].cast("Q")
         self._wall, self._cpu = perf_counter(), thread_time()
         run = self._run_values if self._task.reduction is None else self._run_reduced
-        run(start, stop, lengths, view[border:], epoch, timed)
+        try:
+            run(start, stop, lengths, view[border:], epoch, timed)
+        except ValueError:
+            if self._sock.fileno() >= 0:
+                raise
+            child.flush_output()  # a fork has come back from the user's function
+            os._exit(0)
 
     def _run_values(
         self, start: int, stop: int, lengths: memoryview, data: memoryview, epoch: int, timed: bool

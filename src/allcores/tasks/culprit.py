@@ -65,14 +65,14 @@ def unpicklable_result(output: Any, index: int, error: BaseException) -> Unpickl
     return Unpicklable(message, "result", path, index)
 
 
-def unpicklable_definitions(definitions: dict[str, Any], error: BaseException) -> Unpicklable:
+def unpicklable_definitions(definitions: dict[str, Any], index: int, error: BaseException) -> Unpicklable:
     """The error for a class of ``__main__`` that items need and that cannot travel."""
     name = next((name for name, value in definitions.items() if not travels(value)), ", ".join(definitions))
     message = (
-        f"`{name}`, which items need, cannot travel to a worker process: {_short(error)}. "
+        f"`{name}`, which item {index} needs, cannot travel to a worker process: {_short(error)}. "
         "Move it into a module that can be imported, or use engine='threads'."
     )
-    return Unpicklable(message, "item", f"__main__.{name}")
+    return Unpicklable(message, "item", f"__main__.{name}", index)
 
 
 def item_not_rebuilt(index: int, error: BaseException) -> Unpicklable:

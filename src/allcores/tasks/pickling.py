@@ -85,14 +85,14 @@ def dump_item(item: Any, index: int) -> tuple[bytes, Definitions]:
     return data, (_mentioned(item) if MAIN in data else {})
 
 
-def dump_definitions(definitions: Definitions) -> tuple[bytes, Definitions]:
-    """Definitions of ``__main__`` as bytes, by value, and all that went with them. Raises Unpicklable."""
+def dump_definitions(definitions: Definitions, index: int) -> tuple[bytes, Definitions]:
+    """The definitions that an item needs as bytes, and all that went with them. Raises Unpicklable."""
     try:
         return _by_value(definitions)
     except Exception as error:
         from allcores.tasks.culprit import unpicklable_definitions
 
-        raise unpicklable_definitions(definitions, error) from error
+        raise unpicklable_definitions(definitions, index, error) from error
 
 
 def load_definitions(data: bytes) -> None:
