@@ -77,6 +77,12 @@ def test_plain_functions_of_main_need_no_cloudpickle(main):
     assert (function.mark, function.__doc__, function.__annotations__) == ("kept", "doc", {"y": int})
 
 
+def test_functions_by_value_find_the_builtins():
+    data, _ = pickling.dump_task(task(lambda name: (__import__(name), eval("len(name)"), print)))
+    assert b"cloudpickle" not in data
+    assert pickling.load_task(data).run("sys") == (sys, 3, print)
+
+
 def test_closures_keep_what_they_captured_themselves_included():
     unit = 1
 

@@ -91,6 +91,7 @@ def make_function(
     packed: bytes, shared: dict[str, Any], name: str, qualified: str, cells: int
 ) -> FunctionType:
     """The function, empty as yet."""
+    shared.setdefault("__builtins__", sys.modules["builtins"])
     closure = tuple([_CELL() for _ in range(cells)]) or None
     function: FunctionType = _FUNCTION(marshal.loads(packed), shared, name, None, closure)
     function.__qualname__ = qualified
