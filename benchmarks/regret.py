@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 import time
 from pathlib import Path
@@ -18,6 +19,7 @@ from pathlib import Path
 import machine
 import report
 from cells import CELLS, Cell
+from contestants import RIVALS
 from rounds import COLD, WARM, Rounds, play
 
 RESULTS = Path(__file__).parent / "results" / "regret.json"
@@ -28,6 +30,7 @@ QUICK_ROUNDS, QUICK_TRIAL_ROUNDS = 4, 1
 def main() -> None:
     """Measures, prints the tables, and writes the data where it was asked to."""
     options = _options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that nothing is left running
     rounds = Rounds(QUICK_ROUNDS, QUICK_TRIAL_ROUNDS) if options.quick else Rounds(ROUNDS, TRIAL_ROUNDS)
     if options.rounds:
         rounds = Rounds(options.rounds, min(rounds.trial, options.rounds))
@@ -41,7 +44,7 @@ def main() -> None:
         for phase in options.phases:
             began = time.monotonic()
             print(f"{cell.title}, {phase} ...", file=sys.stderr, end="", flush=True)
-            results.append(play(cell, phase, rounds, iterations_per_ms, imports[cell.work]))
+            results.append(play(cell, phase, rounds, options.rivals, iterations_per_ms, imports[cell.work]))
             print(f" {time.monotonic() - began:.0f} s", file=sys.stderr)
     print("\nSeconds, medians. lower: the 90 % bootstrap bound, which must not pass the bar.")
     print("*: without the imports that workers forked from the caller inherit.\n")
@@ -69,6 +72,12 @@ def _options() -> argparse.Namespace:
         help="names, with commas: " + ", ".join(cell.name for cell in CELLS),
     )
     parser.add_argument("--phases", type=_phases, default=(WARM, COLD), help="warm, cold, or warm,cold")
+    parser.add_argument(
+        "--rivals",
+        type=_rivals,
+        default=[rival.name for rival in RIVALS],
+        help="beside the loop: " + ", ".join(rival.name for rival in RIVALS),
+    )
     parser.add_argument("--rounds", type=int, help=f"at least 2 (default: {ROUNDS})")
     parser.add_argument("--quick", action="store_true", help="few rounds: a first impression")
     parser.add_argument(
@@ -90,6 +99,14 @@ def _cells(text: str) -> list[Cell]:
         return [known[name] for name in text.split(",")]
     except KeyError as missing:
         raise argparse.ArgumentTypeError(f"no cell is called {missing}") from None
+
+
+def _rivals(text: str) -> list[str]:
+    names = text.split(",") if text else []
+    unknown = set(names) - {rival.name for rival in RIVALS}
+    if unknown:
+        raise argparse.ArgumentTypeError(f"nobody is called {unknown.pop()!r}")
+    return names
 
 
 def _phases(text: str) -> list[str]:

@@ -54,7 +54,8 @@ def _row(result: dict[str, Any], verdict: dict[str, Any]) -> list[str]:
 
 def contestant_table(results: Sequence[dict[str, Any]]) -> str:
     """Every contestant's median on every cell; a dash where it was out."""
-    names = [contestant.name for contestant in CONTESTANTS]
+    ran = {name for result in results for name in result["seconds"]}
+    names = [contestant.name for contestant in CONTESTANTS if contestant.name in ran]
     rows = []
     for result in results:
         medians = [

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import judge
 from cells import Cell
-from contestants import CONTESTANTS, LOOP, OURS, contestant_named
+from contestants import LOOP, OURS, contestant_named
 
 MOST_SECONDS = 25.0
 MOST_LOOPS = 10  # times the loop
@@ -155,10 +155,10 @@ class Rounds(NamedTuple):
 
 
 def play(
-    cell: Cell, phase: str, rounds: Rounds, iterations_per_ms: float, import_seconds: float
+    cell: Cell, phase: str, rounds: Rounds, rivals: list[str], iterations_per_ms: float, import_seconds: float
 ) -> dict[str, Any]:
     """Runs all rounds of a cell; returns everything that was measured and the verdicts."""
-    game = Game(cell, rounds)
+    game = Game(cell, rounds, [LOOP.name, OURS.name, *rivals])
     with contextlib.closing(Measurer(cell, phase, iterations_per_ms)) as measurer:
         for number in range(1, rounds.total + 1):
             for name in game.order(number):
@@ -187,13 +187,13 @@ def play(
 class Game:
     """Who still runs, and what was measured."""
 
-    def __init__(self, cell: Cell, rounds: Rounds) -> None:
+    def __init__(self, cell: Cell, rounds: Rounds, names: list[str]) -> None:
         self._cell = cell
         self._rounds = rounds
-        self._running = [contestant.name for contestant in CONTESTANTS]
+        self._running = names
         self._digest: str | None = None
         self._draw = random.Random(cell.name)
-        self.seconds: dict[str, dict[int, float]] = {name: {} for name in self._running}
+        self.seconds: dict[str, dict[int, float]] = {name: {} for name in names}
         self.out: dict[str, str] = {}
         self.limit_seconds = MOST_SECONDS
 
