@@ -39,7 +39,14 @@ def descriptors():
 
 
 def tree():
-    return {each.pid: each.ppid() for each in psutil.Process().children(recursive=True)}
+    """The parent of every descendant; one may vanish while we look."""
+    parents = {}
+    for each in psutil.Process().children(recursive=True):
+        try:
+            parents[each.pid] = each.ppid()
+        except psutil.NoSuchProcess:
+            pass
+    return parents
 
 
 def workers():
@@ -229,7 +236,6 @@ def test_when_the_zygote_is_killed_everything_is_lost_and_comes_again(start_meth
         results = made.finish()
         assert results[2:] == [2, 3, 4, 5]
         assert {(lost.signal, lost.exitcode) for lost in results[:2]} == {(None, None)}
-    wait_until(lambda: all(parent for parent in tree().values()))
 
 
 @linux
