@@ -12,27 +12,22 @@ JOIN = Reduction("".join, lambda left, right: left + right)
 SUM = Reduction(sum, lambda left, right: left + right)
 
 
-def feed(collector, start, outputs):
-    for offset, output in enumerate(outputs):
-        collector.item(start + offset, output)
-
-
 def reduced(reduction, outputs, cuts, spreads=False, in_workers=()):
     """The value when the items are cut there; runs whose number is in ``in_workers`` are reduced elsewhere first."""
     caller = Collector(reduction, spreads)
     borders = sorted({0, len(outputs), *(cut % (len(outputs) + 1) for cut in cuts)})
     for number, (start, stop) in enumerate(itertools.pairwise(borders)):
         if number not in in_workers:
-            feed(caller, start, outputs[start:stop])
+            caller.items(start, outputs[start:stop])
             continue
         worker = Collector(reduction, spreads)
-        feed(worker, start, outputs[start:stop])
+        worker.items(start, outputs[start:stop])
         for first, last, is_node, value in worker.take():
             if is_node:
                 caller.node(first, last, value)
             else:
                 assert last - first == len(value)
-                feed(caller, first, value)
+                caller.items(first, value)
     return caller.result()
 
 
@@ -70,8 +65,7 @@ def test_the_value_is_a_fold_of_leaves_merged_by_the_binary_tree():
     assert reduced(tree, list(range(6)), []) == ((([0], [1]), ([2], [3])), ([4], [5]))
     deep = Collector(tree, False)
     deep.node(0, 512, "head")
-    for index in range(512, 517):
-        deep.item(index, index)
+    deep.items(512, range(512, 517))
     assert deep.result() == ("head", (([512, 513], [514, 515]), [516]))
 
 
@@ -93,7 +87,7 @@ def test_a_step_that_fails_says_at_which_item():
 
     collector = Collector(Reduction(fold, lambda left, right: left + right), False)
     with pytest.raises(StepFailed) as caught:
-        feed(collector, 0, range(10))
+        collector.items(0, range(10))
     assert caught.value.index == 7
     assert isinstance(caught.value.__cause__, ValueError)
 
@@ -106,7 +100,7 @@ def test_a_merge_that_fails_says_the_first_item_of_its_right_side():
 
     collector = Collector(Reduction(lambda values: values[0], merge), False)
     with pytest.raises(StepFailed) as caught:
-        feed(collector, 0, [0, 1, 2, 3, 4, 5, 6, 12])
+        collector.items(0, [0, 1, 2, 3, 4, 5, 6, 12])
     assert caught.value.index == 7
 
 

@@ -307,8 +307,7 @@ def test_reductions_leave_nodes_where_the_rules_of_the_tree_allow():
         if kind == NODE:
             collector.node(start, stop, value)
         else:
-            for index, each in enumerate(value, start):
-                collector.item(index, each)
+            collector.items(start, value)
     assert collector.result() == sum(x * x for x in range(2000))
 
 

@@ -112,6 +112,7 @@ class Crew:
         self._leaving: set[int] = (
             set()
         )  # numbers of seats that were given up while their processes may still live
+        self._last_number = 0
         self._going: list[Seat] = []  # seats whose death is to be judged
         self._parent: Forked | Fresh = _parent(self, portable)
 
@@ -131,9 +132,7 @@ class Crew:
                 self._by_worker[worker] = seat
                 self._events.append(WorkerReady(worker))
                 return
-        number = next(
-            (n for n in range(1, MOST_WORKERS + 1) if n not in self._seats and n not in self._leaving), 0
-        )
+        number = self._free_number()
         if not number:
             self._fail(f"no more than {MOST_WORKERS} workers can run at a time: use a smaller n_jobs.")
             return
@@ -155,6 +154,15 @@ class Crew:
             self._fail(
                 f"workers cannot be started: {error}. Use a smaller n_jobs, or engine='threads'.", error
             )
+
+    def _free_number(self) -> int:
+        """A line of words that nobody writes; the one that was free for longest, should its last owner linger."""
+        for step in range(MOST_WORKERS):
+            number = (self._last_number + step) % MOST_WORKERS + 1
+            if number not in self._seats and number not in self._leaving:
+                self._last_number = number
+                return number
+        return 0
 
     def send(self, worker: int, parts: list[Bytes]) -> None:
         """Queues a piece, or what goes before it."""
