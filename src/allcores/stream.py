@@ -15,7 +15,6 @@ from allcores.options import Options, checked
 from allcores.runtime.caller import Caller
 from allcores.runtime.source import Source
 from allcores.tasks import reductions
-from allcores.tasks.run import feed
 from allcores.tasks.task import FILTER, FLAT_MAP, MAP, STARMAP, Task
 
 _MISSING: Any = object()
@@ -260,7 +259,7 @@ class Stream:
                     if outcome.kind == NODE:
                         collector.node(outcome.start, outcome.stop, entry.open())
                     else:
-                        feed(collector, outcome.start, entry.open())
+                        collector.items(outcome.start, entry.open())
             return collector.result()
         except StepFailed as failed:
             assert failed.__cause__ is not None

@@ -139,12 +139,10 @@ def fail_late(directory, wait, x):
     raise ValueError(x)
 
 
-def after_others(directory, x):
-    """Item 0 ends after another one has."""
+def after_the_consumer(directory, x):
+    """Item 0 ends after the consumer has taken the result of another one."""
     if x == 0:
-        poll(lambda: len(os.listdir(directory)) > 0)
-    else:
-        touch(directory, x)
+        poll(lambda: os.path.exists(os.path.join(directory, "taken")))
     return x
 
 

@@ -338,10 +338,11 @@ def test_unordered_results_are_the_same_ones(way):
 
 
 def test_unordered_results_come_as_they_finish(parallel, tmp_path):
-    stream = parallel.par(range(20), ordered=False, chunksize=1).map(
-        functools.partial(on.after_others, str(tmp_path))
-    )
-    results = list(stream)
+    function = functools.partial(on.after_the_consumer, str(tmp_path))
+    results = []
+    for value in parallel.par(range(20), ordered=False, chunksize=1).map(function):
+        results.append(value)
+        on.touch(str(tmp_path), "taken")
     assert sorted(results) == list(range(20))
     assert results[0] != 0
 

@@ -34,6 +34,12 @@ class Traces(NamedTuple):
     files: frozenset
 
 
+def named_memory():
+    """Memory with a name that is ours: there should never be any."""
+    names = os.listdir("/dev/shm") if os.path.isdir("/dev/shm") else []
+    return frozenset(name for name in names if "allcores" in name)
+
+
 def traces(directory):
     with open("/proc/self/maps") as maps:
         memory = sum("memfd:" in line or "/dev/shm/" in line for line in maps)
@@ -41,7 +47,7 @@ def traces(directory):
         frozenset(each.pid for each in psutil.Process().children(recursive=True)),
         len(os.listdir("/proc/self/fd")),
         memory,
-        frozenset(os.listdir("/dev/shm")) if os.path.isdir("/dev/shm") else frozenset(),
+        named_memory(),
         frozenset(os.listdir(directory)),
     )
 
@@ -101,7 +107,7 @@ class Program:
         environ.pop("ALLCORES_START", None)
         if start == "portable":
             environ["ALLCORES_START"] = "portable"
-        self.shared = set(os.listdir("/dev/shm"))
+        self.shared = named_memory()
         self.process = subprocess.Popen(
             [sys.executable, str(path), str(self.busy), *arguments],
             stdin=subprocess.DEVNULL,
@@ -163,7 +169,7 @@ class Program:
                 strike(pid)
             raise AssertionError(f"processes stay: {stayed}")
         assert os.listdir(self.files) == []
-        assert set(os.listdir("/dev/shm")) <= self.shared
+        assert named_memory() <= self.shared
 
 
 PREAMBLE = '''\

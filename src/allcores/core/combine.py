@@ -14,7 +14,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Any
 
 ONE_ITEM_LEAVES = 512
@@ -102,14 +102,19 @@ class Collector:
         self._raw_start = 0
         self._leaf_end = 0
 
-    def item(self, index: int, output: Any) -> None:
-        """Takes the output of the next item (with ``spreads`` the list of its outputs). Raises StepFailed."""
-        if not self._raw:
-            self._raw_start = index
-            self._leaf_end = leaf_end(index)
-        self._raw.append(output)
-        if index + 1 == self._leaf_end:
-            self._end_leaf()
+    def items(self, start: int, outputs: Sequence[Any]) -> None:
+        """Takes the outputs of the next items (with ``spreads`` lists of outputs). Raises StepFailed."""
+        taken, count = 0, len(outputs)
+        while taken < count:
+            index = start + taken
+            if not self._raw:
+                self._raw_start = index
+                self._leaf_end = leaf_end(index)
+            until = min(count, self._leaf_end - start)
+            self._raw += outputs[taken:until]
+            taken = until
+            if start + taken == self._leaf_end:
+                self._end_leaf()
 
     def node(self, start: int, stop: int, value: Any) -> None:
         """Takes the value of the next aligned block [start, stop). Raises StepFailed."""

@@ -19,44 +19,42 @@ class Growth:
         most: the number never to pass.
     """
 
-    __slots__ = ("_cpu_seconds", "_done", "_rate", "_seconds", "_since", "most", "settled", "workers")
+    __slots__ = ("_cpu_seconds", "_done", "_rate", "_seconds", "most", "settled", "workers")
 
     def __init__(self, workers: int, most: int) -> None:
         self.workers = workers
         self.most = most
         self.settled = workers >= most
         self._rate = 0.0
-        self._since: float | None = None
         self._done = 0
         self._seconds = 0.0
         self._cpu_seconds = 0.0
 
-    def observe(self, now: float, items: int, seconds: float, cpu_seconds: float) -> int:
+    def observe(self, items: int, seconds: float, cpu_seconds: float) -> int:
         """Takes in that a worker finished items; returns the number of workers wanted now."""
         if self.settled:
             return self.workers
-        if self._since is None:
-            self._since = now - seconds
         self._done += items
         self._seconds += seconds
         self._cpu_seconds += cpu_seconds
-        if self._done < 2 * self.workers:
+        if self._done < self.workers:
             return self.workers
         if self._cpu_seconds > WAITING_SHARE * self._seconds:
             self.settled = True
             return self.workers
-        rate = self._done / max(now - self._since, 1e-9)
+        rate = (
+            self.workers * self._done / max(self._seconds, 1e-9)
+        )  # as the items show it: no stall of ours counts
         if rate < WORTHWHILE_GAIN * self._rate:
             self.settled = True
             return self.workers
         self._rate = rate
         self.workers = min(self.most, max(2 * self.workers, FIRST_WAITING))
         self.settled = self.workers == self.most
-        self._restart(now)
+        self._restart()
         return self.workers
 
-    def _restart(self, now: float) -> None:
-        self._since = now
+    def _restart(self) -> None:
         self._done = 0
         self._seconds = 0.0
         self._cpu_seconds = 0.0

@@ -22,6 +22,7 @@ from allcores.core.growth import Growth
 from allcores.errors import StartError
 
 MOST_BARREN_LOSSES = 20  # workers lost in a row without one item settled: then none will come
+LEAST_LOOK_SECONDS = 0.001  # between two looks at a worker that is between two items
 DEFAULT_WINDOW_SECONDS = 1.0
 LEAST_WINDOW_ITEMS = 256
 MOST_WINDOW_ITEMS = 1_000_000
@@ -305,7 +306,7 @@ class Scheduler:
                 continue
             self._settle(outcome, piece.chunk, commands)
         self.cost.observe(count, event.seconds)
-        wanted = self._growth.observe(now, count, event.seconds, event.cpu_seconds)
+        wanted = self._growth.observe(count, event.seconds, event.cpu_seconds)
         if wanted > len(self._workers):
             self._staff(commands)
         if event.last:
@@ -409,7 +410,7 @@ class Scheduler:
         if worker is None or timeout is None or worker.doomed is not None or not worker.pieces:
             return
         if event.running is None:
-            worker.check_at = now + timeout
+            worker.check_at = now + max(timeout, LEAST_LOOK_SECONDS)
         elif event.since + timeout > now:
             worker.check_at = event.since + timeout
         else:
@@ -463,8 +464,8 @@ class Scheduler:
     def _depth(self, size: int) -> int:
         """How many pieces of this size each worker should hold."""
         cost = self.cost.each
-        if cost is None:
-            return 1
+        if cost is None or not self._growth.settled:
+            return 1  # what is bound to a worker cannot go to one that is about to come
         seconds = cost * size
         remaining = 0 if self._ended else self.remaining
         tail = (

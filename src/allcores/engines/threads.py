@@ -137,6 +137,4 @@ class Threads:
             seconds, cpu_seconds = time.monotonic() - began, time.thread_time() - cpu_began
             done = outcomes[-1].stop - start if outcomes else done
             last = done == len(items) or self._cancelled
-            self._events.put(
-                ItemsDone(worker, reduced(self._task, outcomes), seconds, cpu_seconds, last)
-            )
+            self._events.put(ItemsDone(worker, reduced(self._task, outcomes), seconds, cpu_seconds, last))

@@ -220,8 +220,7 @@ class Worker:
         first, failed = report.start, None
         collector = Collector(self._task.reduction, self._task.spreads)
         try:
-            for offset, output in enumerate(outputs):
-                collector.item(first + offset, output)
+            collector.items(first, outputs)
             segments = collector.take()
         except StepFailed as error:
             failed = error

@@ -388,7 +388,10 @@ class Caller:
         with self.pump as pump:
             try:
                 pump.post(happened.Closing())
-                if not kill and pump.scheduler.busy_workers():
+                if kill:
+                    with contextlib.suppress(Exception):  # an interrupt may have come at any moment
+                        pump.step(0.0)  # what has arrived is the user's
+                elif pump.scheduler.busy_workers():
                     pump.wind_down(GRACE_SECONDS)
             except BaseException:
                 kill = True

@@ -152,7 +152,15 @@ def run_delay_clock() -> Callable[[], float]:
     path = f"/proc/self/task/{threading.get_native_id()}/schedstat"
 
     def seconds() -> float:
-        words = (read_text(path) or "").split()
-        return int(words[1]) / 1e9 if len(words) > 1 else 0.0
+        try:
+            descriptor = os.open(path, os.O_RDONLY)
+        except OSError:
+            return 0.0
+        try:
+            return int(os.read(descriptor, 100).split()[1]) / 1e9
+        except (OSError, IndexError):
+            return 0.0
+        finally:
+            os.close(descriptor)
 
     return seconds

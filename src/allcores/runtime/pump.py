@@ -13,7 +13,7 @@ from collections import deque
 from typing import Any, NamedTuple
 
 from allcores.core import commands as do
-from allcores.core.events import ERROR, Event, Offered, Outcome, Planned, Seen, Ticked
+from allcores.core.events import ERROR, Closing, Event, Offered, Outcome, Planned, Seen, Ticked
 from allcores.core.order import AsFinished, InOrder
 from allcores.core.scheduler import Rules, Scheduler
 from allcores.runtime.verdicts import task_timeout, worker_lost
@@ -143,6 +143,7 @@ class Pump:
         engine = self.engine
         if engine is None:
             return
+        self.post(Closing())
         engine.cancel()
         give_up = engine.now() + grace_seconds
         while self.scheduler.busy_workers() and engine.now() < give_up:

@@ -33,9 +33,7 @@ def fold_by(
     return accumulators
 
 
-def merge_by(
-    merge: Callable[[Any, Any], Any], left: dict[Any, Any], right: dict[Any, Any]
-) -> dict[Any, Any]:
+def merge_by(merge: Callable[[Any, Any], Any], left: dict[Any, Any], right: dict[Any, Any]) -> dict[Any, Any]:
     """Joins two dicts of accumulators; the keys of the left one come first."""
     for name, accumulator in right.items():
         left[name] = merge(left[name], accumulator) if name in left else accumulator

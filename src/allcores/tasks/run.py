@@ -116,7 +116,7 @@ def reduced(task: Task, outcomes: list[Outcome]) -> list[Outcome]:
             continue
         collector = Collector(task.reduction, task.spreads)
         try:
-            feed(collector, outcome.start, outcome.body)
+            collector.items(outcome.start, outcome.body)
         except StepFailed as failed:
             result.append(
                 Outcome(outcome.start, failed.index, VALUES, outcome.body[: failed.index - outcome.start])
@@ -126,9 +126,3 @@ def reduced(task: Task, outcomes: list[Outcome]) -> list[Outcome]:
         for start, stop, is_node, value in collector.take():
             result.append(Outcome(start, stop, NODE if is_node else VALUES, value))
     return result
-
-
-def feed(collector: Collector, start: int, outputs: Any) -> None:
-    """Gives the outputs of consecutive items to a collector. Raises StepFailed."""
-    for offset, output in enumerate(outputs):
-        collector.item(start + offset, output)
