@@ -35,7 +35,8 @@ class Referee:
         self.scheduler = Scheduler(rules)
         self.booted: set[int] = set()
         self.alive: dict[int, list[Piece]] = {}
-        self.killed: set[int] = set()
+        self.seen: dict[int, int | None] = {}  # what a look has found each worker running
+        self.killed: dict[int, int | None] = {}  # workers that are being killed, and for which item
         self.chunk_of: dict[int, int] = {}
         self.open_items: Counter[int] = Counter()  # by chunk
         self.holder: dict[int, int] = {}  # item -> the worker that has it
@@ -100,8 +101,11 @@ class Referee:
                 self.busy -= bool(self.alive[worker])
                 for piece in self.alive.pop(worker):
                     self._release(piece.next, piece.stop)
-                    if running is not None and piece.next <= running < piece.stop:
+                    too_late = worker in self.killed and self.killed[worker] != running
+                    if running is not None and piece.next <= running < piece.stop and not too_late:
                         self.failures[running] += 1
+            case happened.Seen(worker, running):
+                self.seen[worker] = running
             case happened.CallerLeft(inline):
                 self.caller_runs = self.caller_runs or inline
                 assert not inline or self.busy < max(1, self.most), "the caller takes a seat that is taken"
@@ -123,7 +127,7 @@ class Referee:
                 assert worker in self.alive
                 assert worker not in self.killed
                 assert self.rules.timeout is not None
-                self.killed.add(worker)
+                self.killed[worker] = self.seen[worker]
             case do.Look(worker):
                 assert worker in self.alive
             case do.Deliver(outcome, chunk):
