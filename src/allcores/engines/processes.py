@@ -8,8 +8,8 @@ from typing import Any
 
 from allcores.core.events import ERROR, NODE, Event, Outcome, StartFailed
 from allcores.errors import StartError
-from allcores.processes import pool, wire
-from allcores.processes.pool import inside_worker, is_warm, obstacle, shutdown
+from allcores.processes import interpreter, pool, wire
+from allcores.processes.pool import boot_seconds, inside_worker, is_warm, obstacle, shutdown
 from allcores.tasks import culprit, exceptions, pickling, world
 
 TYPE_CHECKING = False
@@ -20,7 +20,13 @@ if TYPE_CHECKING:
     from allcores.processes.crew import Crew
     from allcores.tasks.task import Task
 
-__all__ = ["Processes", "inside_worker", "is_warm", "obstacle", "shutdown"]
+__all__ = ["Processes", "boot_seconds", "inside_worker", "is_warm", "obstacle", "prepare", "shutdown"]
+
+
+def prepare(task: Task) -> None:
+    """Starts what workers are forked from, so that it boots while the function is being pickled."""
+    if not pool.portable():
+        pool.start_zygote(interpreter.wanted_imports(task))
 
 
 class Packed:

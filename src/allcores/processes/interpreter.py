@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 # Packages whose import starts no thread (BLAS and OpenMP held to one) and changes nothing that a function could
 # see. NumPy comes whenever the caller has it: arrays are what items are made of. The others take long, and come
-# if the function's own module has taken names from them.
+# if the function's own module has taken names from them, or the function itself imports them.
 NUMPY = "numpy"
 SAFE_TO_IMPORT = frozenset({"numpy", "pandas", "scipy", "sklearn", "joblib", "threadpoolctl"})
 
@@ -59,15 +59,25 @@ def is_missing(output: int) -> bool:
 
 def wanted_imports(task: Task) -> list[str]:
     """The modules worth importing before the function comes: only such as the caller has imported."""
-    names: dict[str, None] = {}
-    if NUMPY in sys.modules:
-        names[NUMPY] = None
+    names: dict[str, None] = {NUMPY: None}
     for function in _functions(task):
         for value in list(getattr(function, "__globals__", {}).values()):
             home = getattr(value, "__module__", None) or getattr(value, "__name__", None)
-            if isinstance(home, str) and home in sys.modules and home.partition(".")[0] in SAFE_TO_IMPORT:
+            if isinstance(home, str):
                 names[home] = None
-    return list(names)
+        names.update(dict.fromkeys(_imported_inside(getattr(function, "__code__", None))))
+    return [name for name in names if name in sys.modules and name.partition(".")[0] in SAFE_TO_IMPORT]
+
+
+def _imported_inside(code: Any) -> list[str]:
+    """What the code may import by itself: every name in it that stands for something else drops out later."""
+    if code is None:
+        return []
+    names = list(code.co_names)
+    for constant in code.co_consts:
+        if hasattr(constant, "co_names"):
+            names += _imported_inside(constant)
+    return names
 
 
 def directories_of(modules: list[str]) -> list[str]:

@@ -22,9 +22,6 @@ TRANSPORT_ITEMS = 4  # items whose pickling is measured
 COPY_BYTES_A_SECOND = 0.4e9  # pickled, through a socket, and unpickled
 CHEAP_SECONDS = 0.0002  # an item
 LEAST_SAMPLE_SECONDS = 0.0005
-BASE_BOOT_SECONDS = 0.03
-MODULE_BOOT_SECONDS = 0.0006  # importing a module in a fresh worker, on average
-BASE_MODULES = 300  # loaded by nearly every program, and cheap
 
 
 class Planner:
@@ -159,7 +156,9 @@ class Planner:
             items += count
             seconds, cpu_seconds = seconds + so_far, cpu_seconds + self._computing(so_far, computed)
         if self._boot is None:
-            self._boot = boot_seconds()
+            from allcores.engines import processes
+
+            self._boot = processes.boot_seconds(self._task)
         sample = Sample(max(1, items), max(seconds, 1e-9), cpu_seconds, self._late_share, self._transport)
         facts = Facts(cpu_count(), 0.0 if staffed else self._boot, gil_enabled())
         plan = choose(sample, left, facts, self._cap, self._refused)
@@ -179,24 +178,17 @@ def engine_named(name: str, options: Options, task: Task) -> Engine:
         from allcores.engines.threads import Threads
 
         return Threads(task)
-    from allcores.engines.processes import Processes
+    from allcores.engines import processes
 
-    return Processes(task, timed=options.timeout is not None)
+    if options.engine == "auto":
+        processes.prepare(task)
+    return processes.Processes(task, timed=options.timeout is not None)
 
 
 def at_the_end() -> bool:
     """Whether the interpreter is shutting down: then nothing can be started, nor imported."""
     pool = sys.modules.get("allcores.processes.pool")
     return sys.is_finalizing() or (pool is not None and pool.is_over())
-
-
-def boot_seconds() -> float:
-    """How long it will take until new process workers answer."""
-    from allcores.engines import processes
-
-    if processes.is_warm():
-        return 0.006
-    return BASE_BOOT_SECONDS + MODULE_BOOT_SECONDS * max(0, len(sys.modules) - BASE_MODULES)
 
 
 def _name(engine: Any) -> str:
