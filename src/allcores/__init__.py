@@ -9,6 +9,8 @@
 
 from __future__ import annotations
 
+import os
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from allcores.api import cpu_count, explain, map, partial, shutdown, starmap
@@ -69,7 +71,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """Imports a public name when it is first used."""
+    """Imports a public name when it is first used: workers, which share this package, need few."""
     home = _HOME_OF.get(name)
     if home is None:
         raise AttributeError(f"module 'allcores' has no attribute {name!r}")
@@ -78,6 +80,11 @@ def __getattr__(name: str) -> object:
     value: object = getattr(importlib.import_module(home), name)
     globals()[name] = value
     return value
+
+
+if "ALLCORES_CHILD" not in os.environ:  # what every call needs: the first one is not the one to pay for it
+    import allcores.api
+    import allcores.stream  # noqa: F401
 
 
 def __dir__() -> list[str]:

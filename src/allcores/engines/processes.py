@@ -9,7 +9,8 @@ from typing import Any
 from allcores.core.events import ERROR, NODE, Event, Outcome, StartFailed
 from allcores.errors import StartError
 from allcores.processes import interpreter, pool, wire
-from allcores.processes.pool import boot_seconds, inside_worker, is_warm, obstacle, shutdown
+from allcores.processes.pool import boot_seconds, shutdown
+from allcores.processes.presence import obstacle
 from allcores.tasks import culprit, exceptions, pickling, world
 
 TYPE_CHECKING = False
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from allcores.processes.crew import Crew
     from allcores.tasks.task import Task
 
-__all__ = ["Processes", "boot_seconds", "inside_worker", "is_warm", "obstacle", "prepare", "shutdown"]
+__all__ = ["Processes", "boot_seconds", "prepare", "shutdown"]
 
 
 def prepare(task: Task) -> None:

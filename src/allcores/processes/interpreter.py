@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 NUMPY = "numpy"
 SAFE_TO_IMPORT = frozenset({"numpy", "pandas", "scipy", "sklearn", "joblib", "threadpoolctl"})
 
+CHILD = "ALLCORES_CHILD"  # tells the package that nobody in this process will call it soon
+
 _HOME = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 # Options of the interpreter that would print or slow down without use.
 _IDLE_OPTIONS = ("importtime", "showrefcount", "tracemalloc", "faulthandler")
@@ -46,6 +48,7 @@ def environment() -> dict[str, str]:
         name: value for name, value in os.environ.items() if not name.startswith("PYTHON") or name in kept
     }
     names.update(dict.fromkeys(THREAD_LIMITS, "1"))
+    names[CHILD] = "1"
     return names
 
 

@@ -45,34 +45,9 @@ class Pool:
 _pool = Pool()
 
 
-def obstacle() -> str | None:
-    """Why there can be no worker processes here, or None."""
-    if _pool.over or sys.is_finalizing():
-        return "the interpreter is shutting down"
-    if not sys.executable:
-        return "sys.executable is not set, so no other interpreter can be started"
-    if _loading():
-        return (
-            "a worker process is importing the module at this moment; "
-            "calls at the top level of a module belong under `if __name__ == '__main__':`"
-        )
-    return None
-
-
 def is_over() -> bool:
     """Whether the interpreter has begun to shut down."""
     return _pool.over
-
-
-def inside_worker() -> bool:
-    """Whether this process is one of our workers."""
-    module = sys.modules.get("allcores.processes.child")
-    return module is not None and bool(module.IS_CHILD)
-
-
-def _loading() -> bool:
-    module = sys.modules.get("allcores.processes.child")
-    return module is not None and bool(module.IS_LOADING)
 
 
 def is_warm() -> bool:

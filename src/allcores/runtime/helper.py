@@ -11,6 +11,7 @@ import _thread
 import threading
 import time
 
+from allcores.processes import presence
 from allcores.runtime.machine import cpu_clock, run_delay_clock
 
 TYPE_CHECKING = False
@@ -104,10 +105,8 @@ class Helper:
 
     def _patience(self) -> float:
         """How long an item may run before it is a reason to think again: on a warm pool the first one less long."""
-        from allcores.engines import processes
-
         nothing_known = self._caller.pump.scheduler.cost.each is None
-        return WARM_PATIENCE_SECONDS if nothing_known and processes.is_warm() else COLD_PATIENCE_SECONDS
+        return WARM_PATIENCE_SECONDS if nothing_known and presence.is_warm() else COLD_PATIENCE_SECONDS
 
     def _probe(self) -> None:
         """How late does this thread wake? Being without a core does not count: that is not the GIL's doing."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from allcores.core.plan import INLINE, PROCESSES, THREADS, WAITING_SHARE, Facts, Plan, Sample, choose
 from allcores.options import Options
+from allcores.processes import presence
 from allcores.runtime.machine import cpu_count, gil_enabled, run_delay_clock
 from allcores.tasks.task import Task
 
@@ -44,21 +45,19 @@ class Planner:
         self._cap = options.n_jobs
         self._delay: Callable[[], float] | None = None  # seconds in which the calling thread had no core
         self._delay_began = 0.0
-        if at_the_end():
+        if presence.at_the_end():
             self.explicit = INLINE
         elif self.explicit is None:
             self._settle_what_is_certain()
 
     def _settle_what_is_certain(self) -> None:
         """Where measuring could change nothing, the engine is known beforehand."""
-        from allcores.engines import processes
-
-        obstacle = processes.obstacle()
+        obstacle = presence.obstacle()
         if obstacle is not None:
             self.refuse(PROCESSES, obstacle)
         if self._options.timeout is not None:
             self.explicit = PROCESSES  # the only one here that can stop an item
-        elif processes.inside_worker() and self._cap is None:
+        elif presence.inside_worker() and self._cap is None:
             self.explicit = INLINE
 
     @property
@@ -183,12 +182,6 @@ def engine_named(name: str, options: Options, task: Task) -> Engine:
     if options.engine == "auto":
         processes.prepare(task)
     return processes.Processes(task, timed=options.timeout is not None)
-
-
-def at_the_end() -> bool:
-    """Whether the interpreter is shutting down: then nothing can be started, nor imported."""
-    pool = sys.modules.get("allcores.processes.pool")
-    return sys.is_finalizing() or (pool is not None and pool.is_over())
 
 
 def _name(engine: Any) -> str:

@@ -1,0 +1,41 @@
+"""What can be said of worker processes without importing what runs them: most calls never need any."""
+
+from __future__ import annotations
+
+import sys
+
+
+def obstacle() -> str | None:
+    """Why there can be no worker processes here, or None."""
+    if at_the_end():
+        return "the interpreter is shutting down"
+    if not sys.executable:
+        return "sys.executable is not set, so no other interpreter can be started"
+    if _is_child("IS_LOADING"):
+        return (
+            "a worker process is importing the module at this moment; "
+            "calls at the top level of a module belong under `if __name__ == '__main__':`"
+        )
+    return None
+
+
+def at_the_end() -> bool:
+    """Whether the interpreter is shutting down: then nothing can be started, nor imported."""
+    pool = sys.modules.get("allcores.processes.pool")
+    return sys.is_finalizing() or (pool is not None and pool.is_over())
+
+
+def inside_worker() -> bool:
+    """Whether this process is one of our workers."""
+    return _is_child("IS_CHILD")
+
+
+def is_warm() -> bool:
+    """Whether the next function's workers will be there soon."""
+    pool = sys.modules.get("allcores.processes.pool")
+    return pool is not None and pool.is_warm()
+
+
+def _is_child(flag: str) -> bool:
+    module = sys.modules.get("allcores.processes.child")
+    return module is not None and bool(getattr(module, flag))
