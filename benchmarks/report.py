@@ -36,9 +36,6 @@ def verdict_table(results: Sequence[dict[str, Any]]) -> str:
 
 
 def _row(result: dict[str, Any], verdict: dict[str, Any]) -> list[str]:
-    subtracted = (
-        verdict["ours_seconds"] < min(result["seconds"][OURS.name].values()) and result["import_seconds"]
-    )
     return [
         result["title"],
         result["phase"],
@@ -46,7 +43,7 @@ def _row(result: dict[str, Any], verdict: dict[str, Any]) -> list[str]:
         in_seconds(result["medians"][LOOP.name]),
         verdict["rival"],
         in_seconds(verdict["rival_seconds"]),
-        in_seconds(verdict["ours_seconds"]) + ("*" if subtracted else ""),
+        in_seconds(verdict["ours_seconds"]) + ("*" if verdict["subtracted_seconds"] else ""),
         f"{verdict['ratio']:.2f} [{verdict['lower']:.2f}] {verdict['bar']:.2f}",
         "ok" if verdict["passed"] else "FAILED",
     ]

@@ -179,8 +179,10 @@ def play(
         "seconds": game.seconds,
         "medians": {name: median(by_round.values()) for name, by_round in game.seconds.items() if by_round},
         "out": game.out,
-        "import_seconds": import_seconds if phase == COLD else 0.0,
-        "verdicts": [verdict._asdict() for verdict in game.verdicts(phase, import_seconds)],
+        "verdicts": [
+            verdict._asdict() | {"subtracted_seconds": subtracted}
+            for verdict, subtracted in game.verdicts(phase, import_seconds)
+        ],
     }
 
 
@@ -242,8 +244,8 @@ class Game:
         ]
         self._running = [name for name in self._running if name in (OURS.name, *plain, *tuned)]
 
-    def verdicts(self, phase: str, import_seconds: float) -> Iterator[judge.Verdict]:
-        """Against the best as it comes, and the best that was set up by hand; chosen on the odd rounds."""
+    def verdicts(self, phase: str, import_seconds: float) -> Iterator[tuple[judge.Verdict, float]]:
+        """Against the best as it comes, and the best set up by hand, chosen on the odd rounds; seconds subtracted."""
         if OURS.name in self.out:
             return
         odd = range(1, self._rounds.total + 1, 2)
@@ -258,12 +260,9 @@ class Game:
             if best is None:
                 continue
             inherited = import_seconds if phase == COLD and contestant_named(best).forks else 0.0
-            yield judge.judge(
-                best,
-                [self.seconds[OURS.name][number] - inherited for number in even],
-                [league[best][number] for number in even],
-                self._bar(tuned),
-            )
+            ours = [max(1e-6, self.seconds[OURS.name][number] - inherited) for number in even]
+            theirs = [league[best][number] for number in even]
+            yield judge.judge(best, ours, theirs, self._bar(tuned)), inherited
 
     def _bar(self, tuned: bool) -> float:
         if not tuned:

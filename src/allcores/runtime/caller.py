@@ -19,8 +19,9 @@ from allcores.core import events as happened
 from allcores.core.events import ERROR, Outcome
 from allcores.core.plan import INLINE, THREADS
 from allcores.core.scheduler import Rules
-from allcores.errors import Failure, TaskTimeout, Unpicklable, WorkerLost
+from allcores.errors import Failure, StartError, TaskTimeout, Unpicklable, WorkerLost
 from allcores.options import Options
+from allcores.processes import presence
 from allcores.runtime.helper import Helper
 from allcores.runtime.planner import Planner, engine_named
 from allcores.runtime.pump import Here, Packed, Pump, Settled
@@ -104,6 +105,10 @@ class Caller:
             if self.source.error is not None:
                 raise self.source.error
             kill = False
+        except (WorkerLost, StartError):
+            kill = False
+            _vanish_at_the_end()
+            raise
         except (Exception, GeneratorExit, SystemExit):
             kill = False
             raise
@@ -398,3 +403,9 @@ class Caller:
                 raise
             finally:
                 engine.close(reuse=not kill)
+
+
+def _vanish_at_the_end() -> None:
+    """A daemon thread whose workers end because the program does has nobody left to tell."""
+    if presence.at_the_end() and threading.current_thread() is not threading.main_thread():
+        threading.Event().wait()

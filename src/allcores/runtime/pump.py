@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from allcores.engines.base import Engine, Payload
 
+MOST_WAIT_SECONDS = 0.5  # at a time: a Ctrl-C just before the wait would else be noticed only behind it
+
 
 class Settled(NamedTuple):
     """What became of items, how to open it, and the item itself where it failed and is still known."""
@@ -123,15 +125,16 @@ class Pump:
             self.post(event)
 
     def step(self, timeout: float | None) -> None:
-        """Waits up to ``timeout`` seconds (None: for ever) for something to happen, and deals with it."""
+        """Waits up to ``timeout`` seconds (None: a while) for something to happen, and deals with it."""
         self.empty_mailbox()
         engine = self.engine
         if engine is None:
             return
+        timeout = MOST_WAIT_SECONDS if timeout is None else min(timeout, MOST_WAIT_SECONDS)
         due = self.scheduler.wake_at()
         if due is not None:
             left = max(0.0, due - engine.now())
-            timeout = left if timeout is None else min(timeout, left)
+            timeout = min(timeout, left)
         for event in engine.wait(timeout):
             self.post(event)
         self.empty_mailbox()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal as signals
-
 from allcores.errors import DeadlineExceeded, TaskTimeout, WorkerLost
 
 LIKELY_CAUSES = {
@@ -64,6 +62,8 @@ def deadline_exceeded(seconds: float) -> DeadlineExceeded:
 
 
 def _signal_name(number: int) -> str:
+    import signal as signals
+
     try:
         return signals.Signals(number).name
     except ValueError:
