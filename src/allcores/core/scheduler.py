@@ -21,7 +21,9 @@ from allcores.core.events import ERROR, Outcome
 from allcores.core.growth import Growth
 from allcores.errors import StartError
 
-MOST_BARREN_LOSSES = 20  # workers lost in a row without one item settled: then none will come
+MOST_BARREN_LOSSES = (
+    200  # workers lost in a row that had finished nothing and ran nothing: then none will come
+)
 LEAST_LOOK_SECONDS = 0.001  # between two looks at a worker that is between two items
 DEFAULT_WINDOW_SECONDS = 1.0
 LEAST_WINDOW_ITEMS = 256
@@ -144,7 +146,7 @@ class Scheduler:
         size = self.rules.chunksize or chunks.next_size(cost, self.cost.items, remaining, workers)
         if self.rules.whole_leaves and self.rules.chunksize is None:
             size = chunks.to_leaf(pulled, size, cost)
-        if len(self._waiting) + self._in_flight >= workers * self._depth(size):
+        if self._room_at_hand(self._depth(size)) <= len(self._waiting):
             return 0
         room = self.room(pulled)
         if room <= 0 or (self._held_bytes > self.rules.window_bytes and pulled > self._consumed):
@@ -460,6 +462,12 @@ class Scheduler:
                 if self._workers[number].doomed is None:
                     return load, number
         return 0, None
+
+    def _room_at_hand(self, depth: int) -> int:
+        """How many pieces the workers should be given: what one holds too many does not feed another."""
+        if not self._workers:
+            return depth  # an offer will bring one
+        return sum((depth - load) * len(self._by_load[load]) for load in range(depth))
 
     def _depth(self, size: int) -> int:
         """How many pieces of this size each worker should hold."""
