@@ -19,6 +19,7 @@ from allcores.core import commands as do
 from allcores.core import events as happened
 from allcores.core.events import ERROR, Outcome
 from allcores.core.growth import Growth
+from allcores.core.loads import Loads
 from allcores.errors import StartError
 
 MOST_BARREN_LOSSES = (
@@ -93,7 +94,7 @@ class Scheduler:
         self._workers: dict[int, Worker] = {}
         self._booted = 0
         self._ready_workers = 0
-        self._by_load: list[dict[int, None]] = [{} for _ in range(chunks.MOST_AT_HAND + 1)]
+        self._loads = Loads()
         self._waiting: list[tuple[int, int, int]] = []  # heap of (start, stop, chunk)
         self._waiting_items = 0
         self._retrying: list[tuple[float, int, int]] = []  # heap of (when, item, chunk)
@@ -146,7 +147,8 @@ class Scheduler:
         size = self.rules.chunksize or chunks.next_size(cost, self.cost.items, remaining, workers)
         if self.rules.whole_leaves and self.rules.chunksize is None:
             size = chunks.to_leaf(pulled, size, cost)
-        if self._room_at_hand(self._depth(size)) <= len(self._waiting):
+        depth = self._depth(size)
+        if (self._loads.room(depth) if self._workers else depth) <= len(self._waiting):
             return 0
         room = self.room(pulled)
         if room <= 0 or (self._held_bytes > self.rules.window_bytes and pulled > self._consumed):
@@ -280,7 +282,7 @@ class Scheduler:
             number = self._booted
             self._booted += 1
             self._workers[number] = Worker()
-            self._by_load[0][number] = None
+            self._loads.add(number)
             commands.append(do.Boot(number))
 
     def _worker_ready(self, event: happened.WorkerReady, now: float, commands: list[do.Command]) -> None:
@@ -321,8 +323,8 @@ class Scheduler:
         worker.pieces.popleft()
         self._in_flight -= 1
         self._busy_workers -= not worker.pieces
-        del self._by_load[load][number]
-        self._by_load[load - 1][number] = None
+        if worker.doomed is None:
+            self._loads.move(number, load, load - 1)
         if self.rules.timeout is not None:
             worker.check_at = now + self.rules.timeout if worker.pieces else None
 
@@ -330,7 +332,8 @@ class Scheduler:
         worker = self._workers.pop(event.worker, None)
         if worker is None:
             return
-        del self._by_load[len(worker.pieces)][event.worker]
+        if worker.doomed is None:
+            self._loads.remove(event.worker, len(worker.pieces))
         self._ready_workers -= worker.ready
         self._in_flight -= len(worker.pieces)
         self._busy_workers -= bool(worker.pieces)
@@ -391,7 +394,7 @@ class Scheduler:
             commands.append(do.RunHere(chunk, start, stop))
         self._waiting, self._retrying, self._workers = [], [], {}
         self._waiting_items = self._in_flight = self._busy_workers = self._ready_workers = 0
-        self._by_load = [{} for _ in self._by_load]
+        self._loads = Loads()
 
     # -- time -----------------------------------------------------------------------------------------
 
@@ -417,6 +420,7 @@ class Scheduler:
             worker.check_at = event.since + timeout
         else:
             worker.doomed = event.running
+            self._loads.remove(event.worker, len(worker.pieces))
             commands.append(do.Kill(event.worker))
 
     def _caller_left(self, event: happened.CallerLeft, now: float, commands: list[do.Command]) -> None:
@@ -440,9 +444,10 @@ class Scheduler:
                 return
             seats = self._growth.workers - self._caller_runs  # the caller occupies one while it runs items
             lightest = 0 if self._busy_workers < seats else 1
-            load, number = self._least_loaded(lightest, self._depth(stop - start))
-            if number is None:
+            found = self._loads.lightest(lightest, self._depth(stop - start))
+            if found is None:
                 return
+            load, number = found
             heapq.heappop(self._waiting)
             self._waiting_items -= stop - start
             worker = self._workers[number]
@@ -451,23 +456,8 @@ class Scheduler:
             self._busy_workers += not worker.pieces
             worker.pieces.append(Piece(chunk, start, stop))
             self._in_flight += 1
-            del self._by_load[load][number]
-            self._by_load[load + 1][number] = None
+            self._loads.move(number, load, load + 1)
             commands.append(do.Send(number, chunk, start, stop))
-
-    def _least_loaded(self, lightest: int, depth: int) -> tuple[int, int | None]:
-        """A worker that holds at least ``lightest`` and fewer than ``depth`` pieces, and how many it holds."""
-        for load in range(lightest, depth):
-            for number in self._by_load[load]:
-                if self._workers[number].doomed is None:
-                    return load, number
-        return 0, None
-
-    def _room_at_hand(self, depth: int) -> int:
-        """How many pieces the workers should be given: what one holds too many does not feed another."""
-        if not self._workers:
-            return depth  # an offer will bring one
-        return sum((depth - load) * len(self._by_load[load]) for load in range(depth))
 
     def _depth(self, size: int) -> int:
         """How many pieces of this size each worker should hold."""
