@@ -35,7 +35,9 @@ class Sample(NamedTuple):
     seconds: float
     cpu_seconds: float
     late_share: float | None = None  # share of time in which another thread was kept from the GIL
-    transport_seconds: float | None = None  # to pickle and unpickle one item and its result, once each
+    transport_seconds: float | None = (
+        None  # to pickle and unpickle one item and its result, on both sides together
+    )
 
 
 class Facts(NamedTuple):
@@ -163,9 +165,9 @@ def _processes_seconds(sample: Sample, left: int, facts: Facts, jobs: int) -> fl
     rest = left - facts.boot_seconds / cost
     transport = UNKNOWN_TRANSPORT_SECONDS if sample.transport_seconds is None else sample.transport_seconds
     dispatch = CHUNK_DISPATCH_SECONDS * max(1.0, rest * cost / 0.005)
-    caller = rest * (CALLER_ITEM_SECONDS + transport) + dispatch
+    caller = rest * (CALLER_ITEM_SECONDS + transport / 2) + dispatch
     computing = sample.cpu_seconds / sample.items
-    per_item = WORKER_ITEM_SECONDS + transport
+    per_item = WORKER_ITEM_SECONDS + transport / 2
     workers = max(rest * (cost + per_item) / jobs, cost)
     cores = (caller + rest * (computing + per_item)) / facts.cores
     return facts.boot_seconds + max(caller, workers, cores)

@@ -347,7 +347,10 @@ class Caller:
         self._helped_since_plan = False
         left = self._left()
         enough = None if left is None else max(left, ENOUGH_ITEMS)  # the question is not how few are left
-        return self.planner.plan(enough, staffed=True).engine == INLINE
+        engine = self.pump.engine
+        seconds = self.planner.plan(enough, staffed=True).seconds
+        there = seconds.get(engine.name) if engine is not None else None
+        return there is None or (seconds[INLINE] or 0.0) < there
 
     def consider_running_items(self, seconds: float, cpu_seconds: float) -> None:
         """The helper asks the same while items run that have taken so long already."""
