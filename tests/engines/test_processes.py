@@ -12,9 +12,9 @@ from work import NeedsTwo, NotBack, Point, Raises, square
 from allcores.core.combine import ABSENT, Collector, Reduction
 from allcores.core.events import ERROR, NODE, VALUES
 from allcores.engines.processes import shutdown
-from allcores.processes.presence import inside_worker
 from allcores.errors import RemoteError, RemoteTraceback, StartError, Unpicklable
 from allcores.processes import wire
+from allcores.processes.presence import inside_worker
 
 
 @pytest.fixture(params=["fork", "portable"], autouse=True)
