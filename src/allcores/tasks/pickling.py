@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 PROTOCOL = 5
 MAIN = b"__main__"
+MULTIPROCESSING_MAIN = (
+    "__mp_main__"  # what multiprocessing calls the main module where it has imported it again
+)
 
 __all__ = [
     "PROTOCOL",
@@ -49,6 +52,7 @@ __all__ = [
 
 def dump_task(task: Task) -> tuple[bytes, Definitions]:
     """The task as bytes, and the definitions of ``__main__`` that travel in them. Raises Unpicklable."""
+    _know_the_other_main()
     plain = None if _registered_by_value() else _plain(task)
     if plain is not None and MAIN not in plain:
         return plain + dumps({}, PROTOCOL), {}
@@ -72,6 +76,8 @@ def dump_item(item: Any, index: int) -> tuple[bytes, Definitions]:
     """An item as bytes, and the definitions of ``__main__`` that a worker needs for it. Raises Unpicklable."""
     try:
         data = dumps(item, PROTOCOL)
+        if MULTIPROCESSING_MAIN in sys.modules and MULTIPROCESSING_MAIN.encode() in data:
+            raise ImportError(f"{MULTIPROCESSING_MAIN} cannot be imported elsewhere")
     except Exception as first:
         try:
             file = BytesIO()
@@ -178,7 +184,19 @@ def _record(recorded: Definitions, value: Any) -> None:
 def _registered_by_value() -> bool:
     """Whether the user told cloudpickle to send some module's functions by value."""
     cloudpickle = sys.modules.get("cloudpickle")
-    return cloudpickle is not None and bool(cloudpickle.list_registry_pickle_by_value())
+    registry = getattr(
+        cloudpickle, "list_registry_pickle_by_value", set
+    )  # another thread may be importing it
+    return bool(registry())
+
+
+def _know_the_other_main() -> None:
+    """In a process that multiprocessing has spawned, what is defined in the main script travels by value too."""
+    module = sys.modules.get(MULTIPROCESSING_MAIN)
+    if module is not None:
+        import cloudpickle
+
+        cloudpickle.register_pickle_by_value(module)
 
 
 def _by_value(value: Any) -> tuple[bytes, Definitions]:
