@@ -6,7 +6,9 @@ the caller as its lifeline and ends when that ends. The Windows branches have ne
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 
@@ -14,6 +16,8 @@ from allcores.processes import interpreter, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from allcores.processes.crew import Crew, Seat
 
 CODE = "import sys; sys.path.append(sys.argv[1]); from allcores.processes.worker import main; main()"
@@ -40,14 +44,15 @@ class Fresh:
         windows = sys.platform == "win32"
         channel = "stdin" if windows else str(seat.child_end.fileno())
         arguments = interpreter.command(CODE, channel, str(words.handle), str(size_bytes), str(seat.number))
-        process = subprocess.Popen(
-            arguments,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL if interpreter.is_missing(1) else None,
-            stderr=subprocess.DEVNULL if interpreter.is_missing(2) else None,
-            env=interpreter.environment(),
-            pass_fds=() if windows else (seat.child_end.fileno(), words.handle),
-        )
+        with _interrupts_held():  # until it has its own handler
+            process = subprocess.Popen(
+                arguments,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL if interpreter.is_missing(1) else None,
+                stderr=subprocess.DEVNULL if interpreter.is_missing(2) else None,
+                env=interpreter.environment(),
+                pass_fds=() if windows else (seat.child_end.fileno(), words.handle),
+            )
         if windows:
             assert process.stdin is not None
             shared: bytes = seat.child_end.share(process.pid)
@@ -105,3 +110,16 @@ def _watch(pid: int) -> int | None:
         return above_standard(os.pidfd_open(pid))
     except (AttributeError, OSError):
         return None
+
+
+@contextlib.contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """A child that is started meanwhile begins with SIGINT blocked."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

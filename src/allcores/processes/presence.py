@@ -21,8 +21,7 @@ def obstacle() -> str | None:
 
 def at_the_end() -> bool:
     """Whether the interpreter is shutting down: then nothing can be started, nor imported."""
-    pool = sys.modules.get("allcores.processes.pool")
-    return sys.is_finalizing() or (pool is not None and pool.is_over())
+    return sys.is_finalizing() or _pool_says("is_over")
 
 
 def inside_worker() -> bool:
@@ -32,8 +31,13 @@ def inside_worker() -> bool:
 
 def is_warm() -> bool:
     """Whether the next function's workers will be there soon."""
+    return _pool_says("is_warm")
+
+
+def _pool_says(question: str) -> bool:
     pool = sys.modules.get("allcores.processes.pool")
-    return pool is not None and pool.is_warm()
+    ask = getattr(pool, question, None)  # missing while another thread is importing the module
+    return ask is not None and bool(ask())
 
 
 def _is_child(flag: str) -> bool:

@@ -102,6 +102,7 @@ class Caller:
                         yield entry
                 else:
                     yield entry
+                self._ready.popleft()  # not before: an interrupt may come at any moment
             if self.source.error is not None:
                 raise self.source.error
             kill = False
@@ -146,9 +147,9 @@ class Caller:
             self._helper = Helper(self)
 
     def _next(self) -> Settled | None:
-        """The next settled items, or None when there are none any more."""
+        """The next settled items, which stay the first of ``_ready``, or None when there are none any more."""
         if self._ready:
-            return self._ready.popleft()
+            return self._ready[0]
         if self.pump.engine is not None:
             self._drive(0.0)
         while True:
@@ -158,7 +159,7 @@ class Caller:
             with self.pump as pump:
                 pump.empty_mailbox()
                 if self._take(pump):
-                    return self._ready.popleft()
+                    return self._ready[0]
                 if pump.failure is not None:
                     raise pump.failure
                 here = pump.here.popleft() if pump.here else None
@@ -397,8 +398,7 @@ class Caller:
             try:
                 pump.post(happened.Closing())
                 if kill:
-                    with contextlib.suppress(Exception):  # an interrupt may have come at any moment
-                        pump.step(0.0)  # what has arrived is the user's
+                    pump.salvage()
                 elif pump.scheduler.busy_workers():
                     pump.wind_down(GRACE_SECONDS)
             except BaseException:

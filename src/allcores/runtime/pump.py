@@ -13,7 +13,7 @@ from collections import deque
 from typing import Any, NamedTuple
 
 from allcores.core import commands as do
-from allcores.core.events import ERROR, Closing, Event, Offered, Outcome, Planned, Seen, Ticked
+from allcores.core.events import ERROR, Closing, Event, ItemsDone, Offered, Outcome, Planned, Seen, Ticked
 from allcores.core.order import AsFinished, InOrder
 from allcores.core.scheduler import Rules, Scheduler
 from allcores.runtime.verdicts import task_timeout, worker_lost
@@ -65,6 +65,7 @@ class Pump:
         self.chunks: dict[int, Packed] = {}
         self.here: deque[Here] = deque()
         self._mailbox: deque[tuple[Event, Packed | None]] = deque()
+        self._arrived: deque[Event] = deque()
         self.failure: BaseException | None = None  # why the job cannot go on
         self._perform: dict[type, Callable[[Any], None]] = {
             do.Boot: self._boot,
@@ -135,11 +136,22 @@ class Pump:
         if due is not None:
             left = max(0.0, due - engine.now())
             timeout = min(timeout, left)
-        for event in engine.wait(timeout):
-            self.post(event)
+        self._arrived.extend(engine.wait(timeout))
+        while self._arrived:
+            self.post(self._arrived[0])
+            self._arrived.popleft()
         self.empty_mailbox()
         if due is not None and engine.now() >= due:
             self.post(Ticked())
+
+    def salvage(self) -> None:
+        """After an interrupt, which may have come at any moment: what has arrived is put in order, and that is all."""
+        if self.engine is None:
+            return
+        for event in [*self._arrived, *self.engine.wait(0.0)]:
+            if isinstance(event, ItemsDone):
+                for outcome in event.outcomes:
+                    self._put(outcome, self.engine.unpack, None)
 
     def wind_down(self, grace_seconds: float) -> None:
         """Gives workers a moment to end the item that they run, and nothing else that they hold."""
