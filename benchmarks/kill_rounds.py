@@ -65,7 +65,7 @@ class Killer(threading.Thread):
 
     def run(self) -> None:
         """Strikes."""
-        slower = 3 if self._start == "portable" else 1  # fresh interpreters take longer to begin
+        slower = 6 if self._start == "portable" else 1  # fresh interpreters take longer to begin
         seen = 0
         while not self.over.wait(slower * self._random.uniform(0.002, 0.012)):
             workers = self._workers()
