@@ -358,7 +358,7 @@ def test_a_fork_of_the_caller_starts_its_own_workers():
     caller = script("""
         import os
         from driver import run
-        print(run(lambda x: x + 1, [1], reuse=True))
+        print(run(lambda x: x + 1, [1], reuse=True), flush=True)
         sys_fds = len(os.listdir('/proc/self/fd'))
         pid = os.fork()
         if pid == 0:
@@ -368,7 +368,7 @@ def test_a_fork_of_the_caller_starts_its_own_workers():
             shutdown()
             os._exit(0)
         os.waitpid(pid, 0)
-        print(run(lambda x: x + 3, [1], reuse=True))
+        print(run(lambda x: x + 3, [1], reuse=True), flush=True)
     """)
     output, errors = caller.communicate(timeout=30)
     assert errors == ""
