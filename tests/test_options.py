@@ -50,7 +50,7 @@ BAD = [
     ({"retry_on": "ValueError"}, TypeError, "retry_on must be a class of exceptions or a tuple of such"),
     ({"retry_on": (ValueError, 3)}, TypeError, "retry_on must be a class of exceptions or a tuple of such"),
     ({"retry_on": [ValueError]}, TypeError, "retry_on must be a class of exceptions or a tuple of such"),
-    ({"retry_wait_seconds": -0.5}, ValueError, "retry_wait_seconds must be 0 or more"),
+    ({"retry_wait_seconds": -0.5}, ValueError, "retry_wait_seconds must be from 0 to"),
     ({"retry_wait_seconds": None}, TypeError, "retry_wait_seconds must be a number of seconds"),
     ({"on_error": "ignore"}, ValueError, "write 'raise' or 'return'"),
     ({"on_error": None}, ValueError, "write 'raise' or 'return'"),

@@ -195,7 +195,10 @@ def _collected(
             for outputs in runs:
                 results = _extended(results, outputs)
     except BaseException as error:
-        _partial.attach(error, lambda: {**dict(builtins.enumerate(results)), **caller.unseen()})
+        told = caller.raised or error  # a StopIteration of the user's cannot leave a generator as it is
+        _partial.attach(told, lambda: {**dict(builtins.enumerate(results)), **caller.unseen()})
+        if told is not error:
+            raise told from told.__cause__
         raise
     return results
 
@@ -215,7 +218,14 @@ def _task(
     retry_on: tuple[type[BaseException], ...],
 ) -> Task:
     if not callable(function):
-        raise TypeError(f"the first argument must be a function, not {type(function).__name__}")
+        raise TypeError(
+            f"the first argument must be a function, not {type(function).__name__}; "
+            "write allcores.map(function, items)"
+        )
+    if kwargs is not None and not isinstance(kwargs, Mapping):
+        raise TypeError(
+            f"kwargs must be a dict of constant keyword arguments, for example {{'epochs': 3}}, not {kwargs!r}"
+        )
     if kwargs:
         function = functools.partial(function, **kwargs)
     return Task(((kind, function),), retry_on=retry_on)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from typing import Any, NamedTuple
 
+MOST_WAIT_SECONDS = 604_800.0
 ENGINES = ("auto", "inline", "threads", "processes")
 
 
@@ -53,8 +54,8 @@ def checked(given: dict[str, Any]) -> Options:
         n_jobs=_n_jobs(options.n_jobs),
         chunksize=options.chunksize
         if options.chunksize == "auto"
-        else _positive("chunksize", options.chunksize),
-        window=None if options.window is None else _positive("window", options.window),
+        else positive("chunksize", options.chunksize),
+        window=None if options.window is None else positive("window", options.window),
         timeout=_seconds("timeout", options.timeout, least=0.0),
         deadline=_seconds("deadline", options.deadline, least=0.0),
         retries=_whole("retries", options.retries, least=0),
@@ -82,7 +83,10 @@ def _check_retry_on(retry_on: Any) -> None:
     classes = retry_on if isinstance(retry_on, tuple) else (retry_on,)
     for each in classes:
         if not (isinstance(each, type) and issubclass(each, BaseException)):
-            raise TypeError(f"retry_on must be a class of exceptions or a tuple of such, not {each!r}")
+            raise TypeError(
+                "retry_on must be a class of exceptions or a tuple of such, "
+                f"for example (OSError, TimeoutError), not {each!r}"
+            )
 
 
 def _check_together(options: Options) -> None:
@@ -120,7 +124,8 @@ def _whole(name: str, value: Any, least: int | None = None) -> int:
     return number
 
 
-def _positive(name: str, value: Any) -> int:
+def positive(name: str, value: Any) -> int:
+    """A whole number of at least 1. Raises TypeError or ValueError that names the option."""
     if isinstance(value, str):
         raise TypeError(f"{name} must be a whole number or left out, not {value!r}")
     return _whole(name, value, least=1)
@@ -131,14 +136,18 @@ def _seconds(name: str, value: Any, least: float) -> float | None:
         return None
     seconds = _number(name, value)
     if not seconds > least:
-        raise ValueError(f"{name} is in seconds and must be more than {least:g}, not {value!r}")
+        raise ValueError(
+            f"{name} is in seconds and must be more than {least:g}, not {value!r}; leave it out for no limit"
+        )
     return seconds
 
 
 def _wait_seconds(value: Any) -> float:
     seconds = _number("retry_wait_seconds", value)
-    if not seconds >= 0:
-        raise ValueError(f"retry_wait_seconds must be 0 or more, not {value!r}")
+    if not 0 <= seconds <= MOST_WAIT_SECONDS:
+        raise ValueError(
+            f"retry_wait_seconds must be from 0 to {MOST_WAIT_SECONDS:g} (a week), not {value!r}"
+        )
     return seconds
 
 
@@ -147,5 +156,9 @@ def _number(name: str, value: Any) -> float:
         raise TypeError(f"{name} must be a number of seconds, not {value!r}")
     try:
         return float(value)
+    except OverflowError:
+        raise ValueError(
+            f"{name} is too large to be a number of seconds; leave it out for no limit"
+        ) from None
     except (TypeError, ValueError):
-        raise TypeError(f"{name} must be a number of seconds, not {value!r}") from None
+        raise TypeError(f"{name} must be a number of seconds, for example 2.5, not {value!r}") from None

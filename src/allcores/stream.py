@@ -11,7 +11,7 @@ from typing import Any
 
 from allcores.core.combine import ABSENT, Collector, Reduction, StepFailed
 from allcores.core.events import NODE
-from allcores.options import Options, checked
+from allcores.options import Options, checked, positive
 from allcores.runtime.caller import Caller
 from allcores.runtime.source import Source
 from allcores.tasks import reductions
@@ -86,9 +86,7 @@ class Stream:
         """
         if self._stages or self._batch is not None:
             raise ValueError("batch comes first, and once; write allcores.par(items).batch(n).map(f)")
-        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-            raise ValueError(f"batch needs a whole number of items, at least 1, not {size!r}")
-        return Stream(self._items, self._options, (), size)
+        return Stream(self._items, self._options, (), positive("batch", size))
 
     def _with(self, kind: str, function: Callable[..., Any]) -> Stream:
         if not callable(function):

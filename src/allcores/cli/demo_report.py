@@ -13,8 +13,9 @@ HEADER = ("job", "serial", "cold", "warm", "gain cold", "warm", "possible", "eng
 
 LEGEND = """\
 serial: the plain loop. cold: the first call with allcores in a fresh process, everything that it starts included; warm:
-the next call. Medians; serial and parallel rounds take turns. possible: this machine's capacity, measured with
-the same loop in static processes at once, as far as whole items can fill it; for items that wait, 64 at once.
+the next call. A cold call is compared with the loop's own first run in a fresh process. Medians; serial and parallel
+rounds take turns. possible: this machine's capacity, measured with the same loop in static processes at once, as far
+as whole items can fill it; for items that wait, 64 at once.
 BLAS computes with one thread in all of them; where the loop is faster with all threads, that is the serial time."""
 
 

@@ -4,6 +4,7 @@ The parts:
 
 - ``round``: the row with allcores for the first time in this process (cold), as a loop, and with allcores again
   (warm); the answers are compared.
+- ``first``: the loop for the first time in this process, with all that it imports and touches (a cold loop).
 - ``plan``: the row with allcores, and which plan was carried out. Not in a round, since who listens changes the time.
 - ``serial``: the loop alone.
 - ``static``: the loop once more, item by item, begun at a sign on standard input: as many of these processes as
@@ -71,6 +72,11 @@ def plan(case: Case) -> dict[str, Any]:
     return {"engine": "inline", "n_jobs": 1, "reasons": ac.explain(case.function, case.arguments()).reasons}
 
 
+def first(case: Case) -> dict[str, Any]:
+    """The loop for the first time in this process: what a cold call is compared with."""
+    return {"first_serial_seconds": timed(case.serial)[0]}
+
+
 def serial(case: Case) -> dict[str, Any]:
     """The loop alone, once everything that it needs has been loaded."""
     case.serial()
@@ -110,6 +116,7 @@ def same(answer: Any, expected: Any) -> bool:
 
 PARTS: dict[str, Callable[[Case], dict[str, Any]]] = {
     "round": compare,
+    "first": first,
     "plan": plan,
     "serial": serial,
     "static": static,

@@ -184,7 +184,7 @@ def grid(quick: bool) -> Iterator[Case]:
             "learning_rate_init": [1e-3, 1e-2],
         }
     )
-    epochs = 2 if quick else 20
+    epochs = 2 if quick else 60
     yield Case(functools.partial(train_network, images / 16.0, labels, epochs), list(settings))
 
 

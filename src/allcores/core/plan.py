@@ -26,6 +26,9 @@ CHUNK_DISPATCH_SECONDS = 60e-6
 CALLER_ITEM_SECONDS = 1.8e-6  # what the calling thread does for an item that travels, beside pickling
 WORKER_ITEM_SECONDS = 1.2e-6  # and what its worker does
 UNKNOWN_TRANSPORT_SECONDS = 5e-6
+FIRST_ITEM_DISCOUNT = (
+    3.0  # the first item often pays for imports and caches: the others may take so much less
+)
 
 
 class Sample(NamedTuple):
@@ -123,13 +126,12 @@ def choose(
     waits = sample.cpu_seconds < WAITING_SHARE * sample.seconds and not held
     computing_jobs = max(1, min(n_jobs or facts.cores, left))
     waiting_jobs = max(1, min(n_jobs or MOST_WAITING, left))
-    most_processes = max(computing_jobs, waiting_jobs) if waits else computing_jobs
+    at_once = max(computing_jobs, waiting_jobs) if waits else computing_jobs
     threads = _threads_seconds(sample, left, waiting_jobs) if waits and THREADS not in refused else None
-    processes = _processes_seconds(sample, left, facts, most_processes) if PROCESSES not in refused else None
+    processes = _processes_seconds(sample, left, facts, at_once) if PROCESSES not in refused else None
     seconds = {INLINE: work, THREADS: threads, PROCESSES: processes}
     reasons = [_measured(sample, waits), _what_is_left(left, remaining, work)]
     threads_gain = max(LEAST_GAIN_SECONDS, LEAST_GAIN_SHARE * work)
-    processes_gain = max(LEAST_GAIN_SECONDS, LEAST_PROCESSES_GAIN_SHARE * work)
 
     if n_jobs == 1:
         return Plan(INLINE, 1, 1, seconds, [*reasons, "n_jobs=1 asks for one worker: the caller is that one"])
@@ -137,17 +139,28 @@ def choose(
         first = min(FIRST_WAITING, waiting_jobs) if n_jobs is None else waiting_jobs
         reasons.append("while one item waits others can wait too: threads cost nothing to start")
         return Plan(THREADS, first, waiting_jobs, seconds, reasons)
-    if processes is not None and work - processes > processes_gain and computing_jobs > 1:
+    if processes is not None and computing_jobs > 1 and _surely_pay(sample, left, facts, at_once):
         reasons.append(
-            f"processes answer after {in_words(facts.boot_seconds)}, and then {most_processes} work at once"
+            f"processes answer after {in_words(facts.boot_seconds)}, and then {at_once} work at once"
         )
-        return Plan(PROCESSES, computing_jobs, most_processes, seconds, reasons)
+        most = max(computing_jobs, waiting_jobs)  # should the items wait after all
+        return Plan(PROCESSES, computing_jobs, most, seconds, reasons)
     reasons.extend(f"no {engine}: {reason}" for engine, reason in refused.items())
     if facts.cores == 1 and not waits:
         reasons.append("there is one core to compute on")
     else:
         reasons.append("moving the rest to other workers would not save time")
     return Plan(INLINE, 1, 1, seconds, reasons)
+
+
+def _surely_pay(sample: Sample, left: int, facts: Facts, jobs: int) -> bool:
+    """Whether processes gain enough, also if the first item has said too much."""
+    if sample.items == 1:
+        share = 1 / FIRST_ITEM_DISCOUNT
+        sample = sample._replace(seconds=sample.seconds * share, cpu_seconds=sample.cpu_seconds * share)
+    work = left * sample.seconds / sample.items
+    gain = work - _processes_seconds(sample, left, facts, jobs)
+    return gain > max(LEAST_GAIN_SECONDS, LEAST_PROCESSES_GAIN_SHARE * work)
 
 
 def _threads_seconds(sample: Sample, left: int, jobs: int) -> float:

@@ -115,7 +115,9 @@ class Processes:
         try:
             for body in bodies:
                 values.append(loads(body))
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # SystemExit too: it was not the user's function that raised it
             raise culprit.result_not_rebuilt(outcome.start + len(values), error) from error
         return values[0] if outcome.kind == NODE else values
 

@@ -100,7 +100,12 @@ def channel(descriptor: int) -> _socket.socket:
     return _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM, 0, descriptor)
 
 
-def send(sock: _socket.socket, data: bytes, descriptor: int | None = None) -> None:
+def send(
+    sock: _socket.socket,
+    data: bytes,
+    descriptor: int | None = None,
+    before_end: Callable[[], None] | None = None,
+) -> None:
     """Sends a whole frame, waiting while the other side does not read. Ends this process if nobody is there."""
     try:
         if descriptor is not None:
@@ -110,6 +115,8 @@ def send(sock: _socket.socket, data: bytes, descriptor: int | None = None) -> No
         if data:
             sock.sendall(data)
     except OSError:
+        if before_end is not None:
+            before_end()
         flush_output()
         os._exit(0)
 

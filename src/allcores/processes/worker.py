@@ -293,12 +293,18 @@ class Worker:
         self._words[self._word] = 0
         child.flush_output()
         bodies = report.bodies
+
+        def blame() -> (
+            None
+        ):  # the channel is gone: the last item has closed it, or else nobody is left to mind
+            self._words[self._word] = report.start
+
         if sum(map(len, bodies)) < JOIN_BYTES:
-            child.send(self._sock, b"".join((head, *bodies)))
+            child.send(self._sock, b"".join((head, *bodies)), before_end=blame)
         else:
-            child.send(self._sock, head)
+            child.send(self._sock, head, before_end=blame)
             for body in bodies:
-                child.send(self._sock, body)
+                child.send(self._sock, body, before_end=blame)
         self._wall, self._cpu = perf_counter(), thread_time()
 
 

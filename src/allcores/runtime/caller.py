@@ -55,6 +55,7 @@ class Caller:
         self.away_since: float | None = None  # since when the calling thread has been inside user code
         self.runs_items = 0  # and how many items of this job it runs there, as one batch
         self.closed = False
+        self.raised: BaseException | None = None  # the user's error that ended the job
         self.planner = Planner(task, options)
         self.pump = Pump(self._rules(streaming), options.ordered)
         self._streaming = streaming
@@ -96,7 +97,8 @@ class Caller:
             self._begin()
             while (entry := self._next()) is not None:
                 if entry.outcome.kind == ERROR and self.options.on_error == "raise":
-                    raise entry.open()
+                    self.raised = entry.open()
+                    raise self.raised
                 if self._streaming:
                     with self._away(0):
                         yield entry
@@ -121,12 +123,31 @@ class Caller:
         with contextlib.closing(self.settled()) as entries:
             for entry in entries:
                 if entry.outcome.kind != ERROR:
-                    yield entry.open()
+                    yield self._opened(entry)
                     continue
                 index = entry.outcome.start
                 item = entry.item if entry.item is not None else self._failed_items.pop(index, None)
                 failure = Failure(index, item, entry.open())
                 yield [[failure]] if self.task.spreads else [failure]
+
+    def _opened(self, entry: Settled) -> list[Any]:
+        """Outputs; where errors are to be returned, one that cannot be rebuilt here is a failure of its item alone."""
+        try:
+            opened: list[Any] = entry.open()
+            return opened
+        except Unpicklable:
+            if self.options.on_error == "raise":
+                raise
+        outputs: list[Any] = []
+        start, bodies = entry.outcome.start, entry.outcome.body
+        for index, body in enumerate(bodies, start):
+            alone = entry._replace(outcome=Outcome(index, index + 1, happened.VALUES, (body,)))
+            try:
+                outputs += alone.open()
+            except Unpicklable as error:
+                failure = Failure(index, entry.item, error)
+                outputs.append([failure] if self.task.spreads else failure)
+        return outputs
 
     def unseen(self) -> dict[int, Any]:
         """Outputs that had arrived but were not handed over yet, by index."""
