@@ -19,13 +19,14 @@ class Growth:
         most: the number never to pass.
     """
 
-    __slots__ = ("_cpu_seconds", "_done", "_rate", "_seconds", "most", "settled", "workers")
+    __slots__ = ("_computed", "_cpu_seconds", "_done", "_rate", "_seconds", "most", "settled", "workers")
 
     def __init__(self, workers: int, most: int) -> None:
         self.workers = workers
         self.most = most
         self.settled = workers >= most
         self._rate = 0.0
+        self._computed = False  # the last look saw items that compute
         self._done = 0
         self._seconds = 0.0
         self._cpu_seconds = 0.0
@@ -40,7 +41,9 @@ class Growth:
         if self._done < self.workers:
             return self.workers
         if self._cpu_seconds > WAITING_SHARE * self._seconds:
-            self.settled = True
+            self.settled = self._computed  # not at once: a worker's first item often pays for imports
+            self._computed = True
+            self._restart()
             return self.workers
         rate = (
             self.workers * self._done / max(self._seconds, 1e-9)

@@ -114,7 +114,10 @@ class Processes:
         values: list[Any] = []
         try:
             for body in bodies:
-                values.append(loads(body))
+                try:
+                    values.append(loads(body))
+                except AttributeError:
+                    values.append(pickling.loads_slotted(body))
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # SystemExit too: it was not the user's function that raised it

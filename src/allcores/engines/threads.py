@@ -6,6 +6,7 @@ is left to finish it, and what it returns is dropped.
 
 from __future__ import annotations
 
+import contextvars
 import threading
 import time
 from collections.abc import Sequence
@@ -44,8 +45,10 @@ class Threads:
     name = "threads"
     can_stop = False
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task, context: contextvars.Context | None = None) -> None:
+        """``context``: the caller's, which every thread gets a copy of (decimal, NumPy's error state, ...)."""
         self._task = task
+        self._context = context or contextvars.copy_context()
         self._seats: dict[int, Seat] = {}
         self._events: SimpleQueue[Event | None] = SimpleQueue()
         self._cancelled = False
@@ -65,9 +68,9 @@ class Threads:
     def boot(self, worker: int) -> None:
         """Starts a thread."""
         seat = self._seats[worker] = Seat()
-        threading.Thread(
-            target=self._work, args=(worker, seat), name=f"allcores-thread-{worker}", daemon=True
-        ).start()
+        work = self._context.copy().run
+        name = f"allcores-thread-{worker}"
+        threading.Thread(target=work, args=(self._work, worker, seat), name=name, daemon=True).start()
         self._events.put(WorkerReady(worker))
 
     def send(self, worker: int, payload: Payload, first: int, start: int, stop: int) -> None:

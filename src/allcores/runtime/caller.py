@@ -9,6 +9,8 @@ or the consumer of a stream) its helper thread may drive the pump and feed it.
 from __future__ import annotations
 
 import contextlib
+import contextvars
+import sys
 import threading
 import time
 from collections import deque
@@ -67,6 +69,7 @@ class Caller:
         self._helped_since_plan = False  # items ran here while workers were starting
         self._told_end = False
         self._launching = threading.Lock()
+        self._context = contextvars.copy_context()
         self._attempts = Attempts(options.retries, options.retry_wait_seconds)
         self._due = None if options.deadline is None else time.monotonic() + options.deadline
 
@@ -237,8 +240,9 @@ class Caller:
             yield
         finally:
             self.away_since = None
-            with self.pump as pump:
-                pump.post(happened.CallerBack())
+            if not sys.is_finalizing():
+                with self.pump as pump:
+                    pump.post(happened.CallerBack())
 
     # -- input ----------------------------------------------------------------------------------------
 
@@ -260,10 +264,13 @@ class Caller:
         else:
             with self._in_iterator():
                 first, items = self.source.take(count)
+        self._tell_end()
+        return first, items
+
+    def _tell_end(self) -> None:
         if self.source.ended and not self._told_end:
             self.pump.submit(happened.SourceEnded())
             self._told_end = True
-        return first, items
 
     @contextlib.contextmanager
     def _in_iterator(self) -> Iterator[None]:
@@ -313,10 +320,17 @@ class Caller:
         if starting and self.pump.scheduler.staffed and not self._better_here():
             return False
         room = self.pump.scheduler.room(self.source.pulled)
-        first, items = self._pull(min(self._batch, room)) if room > 0 else (0, [])
+        if room <= 0 or self.source.ended:
+            return False
+        if self.source.random_access:
+            first, items = self._pull(min(self._batch, room))
+        else:  # item by item, as the loop does: what is pulled may last only until the next one is
+            first, items = self.source.pulled, self.source.step_by_step(min(self._batch, room))
+        if len(items):
+            self._run_inline(first, items, None)
+        self._tell_end()
         if not len(items):
             return False
-        self._run_inline(first, items, None)
         self._helped_since_plan = starting
         self._next_batch(HELPED_BATCH_SECONDS if starting else INLINE_BATCH_SECONDS)
         if self.pump.engine is None:
@@ -393,7 +407,7 @@ class Caller:
         try:
             if self.pump.engine is not None or self.closed:
                 return
-            engine = engine_named(name, self.options, self.task)
+            engine = engine_named(name, self.options, self.task, self._context)
             with self.pump as pump:
                 pump.attach(engine, workers, most)
         except Unpicklable as error:
@@ -407,6 +421,8 @@ class Caller:
 
     def _close(self, kill: bool) -> None:
         """Lets everything go; with ``kill`` at once, else after a moment for items that are running."""
+        if sys.is_finalizing():
+            return  # workers have been ended, and a helper that held the lock runs no more
         with self._launching:
             self.closed = True
         self.away_since = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,8 +30,9 @@ class Finished:
 
 
 def attach(error: BaseException, find: Callable[[], dict[int, Any]]) -> None:
-    """Lets ``finished(error)`` find results later."""
-    setattr(error, ATTRIBUTE, Finished(find))
+    """Lets ``finished(error)`` find results later, unless the error's class lets nobody add anything."""
+    with contextlib.suppress(Exception):
+        setattr(error, ATTRIBUTE, Finished(find))
 
 
 def finished(error: BaseException) -> dict[int, Any]:

@@ -15,6 +15,7 @@ from allcores.tasks.task import Task
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextvars import Context
 
     from allcores.core.events import Outcome
     from allcores.engines.base import Engine
@@ -168,15 +169,15 @@ class Planner:
         return plan
 
 
-def engine_named(name: str, options: Options, task: Task) -> Engine:
-    """A new engine for one job. Raises Unpicklable where the function cannot travel."""
+def engine_named(name: str, options: Options, task: Task, context: Context) -> Engine:
+    """A new engine for one job of the caller with this context. Raises Unpicklable where the function cannot travel."""
     if not isinstance(options.engine, str):
         engine: Engine = options.engine.engine_for(task)
         return engine
     if name == THREADS:
         from allcores.engines.threads import Threads
 
-        return Threads(task)
+        return Threads(task, context)
     from allcores.engines import processes
 
     if options.engine == "auto":

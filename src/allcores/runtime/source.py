@@ -48,6 +48,10 @@ class Source:
             self.pulled += len(items)
             return first, items
 
+    def step_by_step(self, count: int) -> Steps:
+        """Up to ``count`` items, each pulled when it is asked for; only the first one is pulled at once."""
+        return Steps(self, count)
+
     def _known(self, first: int, count: int) -> Sequence[Any]:
         items: Sequence[Any]
         if self._sliced is not None:
@@ -70,6 +74,33 @@ class Source:
             self.error = error
         self.ended = len(items) < count
         return items
+
+
+class Steps(Sequence[Any]):
+    """Items that are pulled while somebody walks over them; afterwards the items that were pulled.
+
+    Its length is 0 if there is none, else unknown before the walk and the number of items after it.
+    """
+
+    def __init__(self, source: Source, count: int) -> None:
+        self._source = source
+        self._count = count
+        self._pulled = list(source.take(1)[1])
+
+    def __iter__(self) -> Iterator[Any]:
+        yield from self._pulled
+        while 0 < len(self._pulled) < self._count:
+            more = self._source.take(1)[1]
+            if not len(more):
+                return
+            self._pulled.extend(more)
+            yield more[0]
+
+    def __len__(self) -> int:
+        return len(self._pulled)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._pulled[index]
 
 
 def _batches(iterator: Iterator[Any], size: int) -> Iterator[list[Any]]:

@@ -8,6 +8,7 @@ may know sources that the worker does not (notebook cells), writes it, and a wor
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 from allcores.tasks.pickling import PROTOCOL, dump_result, dumps, loads
@@ -72,7 +73,8 @@ def load_error(data: Any, index: int | None) -> BaseException:
         error.__suppress_context__ = suppress or relation == CAUSE
     _last_cause(chain[0]).__cause__ = RemoteTraceback(text)
     if index is not None:
-        chain[0].add_note(f"allcores: item {index}")
+        with contextlib.suppress(Exception):  # its class may let nobody add anything
+            chain[0].add_note(f"allcores: item {index}")
     return chain[0]
 
 

@@ -46,6 +46,7 @@ __all__ = [
     "load_definitions",
     "load_task",
     "loads",
+    "loads_slotted",
     "travels",
 ]
 
@@ -137,6 +138,29 @@ def class_by_token(token: str) -> type:
     if found is None:
         raise LookupError("a result's class was defined in a function and does not exist here any more")
     return found
+
+
+def loads_slotted(data: Any) -> Any:
+    """An object again whose class has slots here and, having travelled by value, had none where it was pickled."""
+    import pickle
+
+    base: Any = pickle._Unpickler
+
+    class Slotted(base):  # type: ignore[misc]
+        def load_build(self) -> None:
+            state, target = self.stack[-1], self.stack[-2]
+            parts = state if isinstance(state, tuple) and len(state) == 2 else (state, None)
+            plain = all(part is None or isinstance(part, dict) for part in parts)
+            if hasattr(target, "__dict__") or hasattr(target, "__setstate__") or not plain:
+                super().load_build()
+                return
+            self.stack.pop()
+            for part in parts:
+                for name, value in (part or {}).items():
+                    object.__setattr__(target, name, value)
+
+    Slotted.dispatch = {**base.dispatch, pickle.BUILD[0]: Slotted.load_build}
+    return Slotted(BytesIO(data)).load()
 
 
 # -- by name ------------------------------------------------------------------------------------------------

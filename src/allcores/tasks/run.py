@@ -5,6 +5,7 @@ Process workers have a leaner loop of their own, since there every item and resu
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 from allcores.core.combine import Collector, StepFailed
@@ -59,7 +60,7 @@ def run_items(
                 append(run(item))
         except BaseException as raised:
             error: BaseException | None = raised
-            if attempts.retries:
+            if attempts.retries and not isinstance(raised, KeyboardInterrupt):
                 error = _try_again(task, item, raised, attempts, outputs)
             if error is None:
                 continue
@@ -77,8 +78,9 @@ def run_items(
 
 
 def note_item(error: BaseException, index: int) -> None:
-    """Says in a note which item an exception belongs to."""
-    error.add_note(f"allcores: item {index}")
+    """Says in a note which item an exception belongs to, unless its class lets nobody add anything."""
+    with contextlib.suppress(Exception):
+        error.add_note(f"allcores: item {index}")
 
 
 def _while(proceed: Callable[[], bool], items: Sequence[Any]) -> Iterator[Any]:
