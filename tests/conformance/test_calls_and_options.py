@@ -153,7 +153,7 @@ def test_many_tiny_items_arrive(way):
         ({"deadline": -1}, ValueError, "more than 0"),
         ({"retries": -1}, ValueError, "at least 0"),
         ({"retry_on": "errors"}, TypeError, "class"),
-        ({"retry_wait_seconds": -1}, ValueError, "0 or more"),
+        ({"retry_wait_seconds": -1}, ValueError, "from 0"),
         ({"on_error": "ignore"}, ValueError, "'return'"),
         ({"ordered": False}, ValueError, "par"),
         ({"jobs": 3}, TypeError, "n_jobs"),
