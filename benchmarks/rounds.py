@@ -260,8 +260,11 @@ class Game:
             if best is None:
                 continue
             inherited = import_seconds if phase == COLD and contestant_named(best).forks else 0.0
-            ours = [max(1e-6, self.seconds[OURS.name][number] - inherited) for number in even]
-            theirs = [league[best][number] for number in even]
+            played = [number for number in even if number in league[best]]  # it may not have gone on
+            if not played:
+                continue
+            ours = [max(1e-6, self.seconds[OURS.name][number] - inherited) for number in played]
+            theirs = [league[best][number] for number in played]
             yield judge.judge(best, ours, theirs, self._bar(tuned)), inherited
 
     def _bar(self, tuned: bool) -> float:
