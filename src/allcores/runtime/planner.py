@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from typing import Any
 
@@ -46,7 +47,7 @@ class Planner:
         self._cap = options.n_jobs
         self._delay: Callable[[], float] | None = None  # seconds in which the calling thread had no core
         self._delay_began = 0.0
-        if presence.at_the_end():
+        if presence.at_the_end() or not threading.main_thread().is_alive():  # then no thread can be started
             self.explicit = INLINE
         elif self.explicit is None:
             self._settle_what_is_certain()
