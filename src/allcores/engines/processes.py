@@ -8,8 +8,8 @@ from typing import Any
 
 from allcores.core.events import ERROR, NODE, Event, Outcome, StartFailed
 from allcores.errors import StartError
-from allcores.processes import interpreter, pool, wire
-from allcores.processes.pool import boot_seconds, shutdown
+from allcores.processes import pool, wire
+from allcores.processes.pool import Start, shutdown
 from allcores.processes.presence import obstacle
 from allcores.tasks import culprit, exceptions, pickling, world
 
@@ -21,13 +21,7 @@ if TYPE_CHECKING:
     from allcores.processes.crew import Crew
     from allcores.tasks.task import Task
 
-__all__ = ["Processes", "boot_seconds", "prepare", "shutdown"]
-
-
-def prepare(task: Task) -> None:
-    """Starts what workers are forked from, so that it boots while the function is being pickled."""
-    if not pool.portable():
-        pool.start_zygote(interpreter.wanted_imports(task))
+__all__ = ["Processes", "Start", "shutdown"]
 
 
 class Packed:

@@ -11,6 +11,7 @@ import select
 import selectors
 import signal
 import sys
+import time
 
 from allcores.processes import interpreter, wire
 from allcores.processes.channel import Channel, pair
@@ -59,6 +60,23 @@ class Zygote:
         self._channel = Channel(ours)
         self._pidfd = _watch(self.pid)
         self._reaped = False
+        self._began = time.monotonic()
+        self._ready = False
+
+    def ready(self) -> bool:
+        """Whether it has imported what it was to import: a word to say so is the only one that it ever writes."""
+        if not self._ready and not self._channel.broken:
+            poll = select.poll()
+            try:
+                poll.register(self._channel.fileno(), select.POLLIN)
+            except ValueError:  # another thread has closed it just now
+                return False
+            self._ready = bool(poll.poll(0))
+        return self._ready
+
+    def age_seconds(self) -> float:
+        """Seconds since its start."""
+        return time.monotonic() - self._began
 
     def alive(self) -> bool:
         """Whether it can still be asked for something."""

@@ -27,6 +27,7 @@ WARM_BOOT_SECONDS = 0.006
 COLD_BOOT_SECONDS = 0.03
 NUMPY_BOOT_SECONDS = 0.08
 MODULE_BOOT_SECONDS = 0.0008  # of the large packages that are imported in advance
+OVERDUE_SHARE = 0.2  # what is late will take so much longer than it has taken
 
 
 class Pool:
@@ -52,18 +53,51 @@ def is_over() -> bool:
 
 def is_warm() -> bool:
     """Whether the next function's workers will be there soon."""
-    return bool(_pool.idle) or (_pool.zygote is not None and _pool.zygote.alive())
+    return bool(_pool.idle) or (_pool.zygote is not None and _pool.zygote.alive() and _pool.zygote.ready())
 
 
-def boot_seconds(task: Task) -> float:
-    """How long it will take, about, until workers for a new function answer."""
-    imports = wanted_imports(task)
-    zygote = _pool.zygote
-    if zygote is not None and zygote.alive() and _roots(imports) <= zygote.roots:
-        return WARM_BOOT_SECONDS
-    large = _roots(imports) - {NUMPY}
-    modules = sum(name.partition(".")[0] in SAFE_TO_IMPORT for name in sys.modules) if large else 0
-    return COLD_BOOT_SECONDS + (NUMPY_BOOT_SECONDS if imports else 0.0) + modules * MODULE_BOOT_SECONDS
+class Start:
+    """The start of workers for a function that may be wanted: how long it will take, and its first half in advance.
+
+    Args:
+        task: what the workers are to have loaded.
+    """
+
+    def __init__(self, task: Task) -> None:
+        self._imports = wanted_imports(task)
+        self._cold: float | None = None
+
+    def seconds(self) -> float:
+        """How long it will take from now on, about, until workers answer."""
+        zygote = self._zygote()
+        if zygote is None:
+            return self._cold_seconds()
+        if zygote.ready():
+            return WARM_BOOT_SECONDS
+        age = zygote.age_seconds()
+        return max(WARM_BOOT_SECONDS, self._cold_seconds() - age, OVERDUE_SHARE * age)
+
+    def begun(self) -> bool:
+        """Whether there is nothing to do in advance any more."""
+        return portable() or self._zygote() is not None
+
+    def begin(self) -> None:
+        """Starts what workers are forked from: it boots while its caller does other things. Raises OSError."""
+        if not portable():
+            start_zygote(self._imports)
+
+    def _zygote(self) -> Zygote | None:
+        zygote = _pool.zygote
+        return zygote if zygote and zygote.alive() and _roots(self._imports) <= zygote.roots else None
+
+    def _cold_seconds(self) -> float:
+        if self._cold is None:
+            imports = self._imports
+            large = _roots(imports) - {NUMPY}
+            modules = sum(name.partition(".")[0] in SAFE_TO_IMPORT for name in sys.modules) if large else 0
+            numpy_seconds = NUMPY_BOOT_SECONDS if imports else 0.0
+            self._cold = COLD_BOOT_SECONDS + numpy_seconds + modules * MODULE_BOOT_SECONDS
+        return self._cold
 
 
 def portable() -> bool:

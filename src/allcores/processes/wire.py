@@ -22,7 +22,7 @@ SETUP = 2  # the caller's world and the function (number 1: load it only after t
 WORKER = 3  # fork worker `number`; descriptor: its channel
 KILL = 4  # kill worker `number`
 # From templates.
-READY = 5  # the function is loaded (from a worker: it can run items)
+READY = 5  # the function is loaded (from a worker: it can run items; from a zygote: its imports are done)
 THREADED = 6  # loading has started threads: fork first, then load
 FAILED = 7  # the function cannot be loaded: the exception
 BORN = 8  # worker `number` lives; body: its pid; descriptor, where there is such a thing: its pidfd

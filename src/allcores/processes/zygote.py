@@ -40,7 +40,9 @@ def main() -> None:
             _begin_again_without_imports()
     sys.modules["__main__"].__dict__.pop("main", None)
     sys.argv[:] = [""]
-    Zygote(child.channel(CHANNEL), watched).serve()
+    sock = child.channel(CHANNEL)
+    child.send(sock, wire.frame(wire.READY))
+    Zygote(sock, watched).serve()
 
 
 def _close_inherited(kept: tuple[int | None, ...]) -> None:

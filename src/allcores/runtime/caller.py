@@ -19,7 +19,7 @@ from typing import Any
 
 from allcores.core import events as happened
 from allcores.core.events import ERROR, Outcome
-from allcores.core.plan import INLINE, THREADS
+from allcores.core.plan import INLINE, THREADS, Plan
 from allcores.core.scheduler import Rules
 from allcores.errors import Failure, StartError, TaskTimeout, Unpicklable, WorkerLost
 from allcores.options import Options
@@ -34,6 +34,8 @@ from allcores.tasks.task import Task
 
 GRACE_SECONDS = 0.02  # for workers to end the item that they run when nobody wants it any more
 INLINE_BATCH_SECONDS = 0.003
+INLINE_BATCH_SHARE = 0.05  # of the time that this thread has run items already: what has lasted will last
+LONGEST_BATCH_SECONDS = 0.05
 LAST_BATCH_SECONDS = 0.005  # less than this is not worth being cut
 ENOUGH_ITEMS = 1000
 SURELY_WAITING = 0.1
@@ -65,6 +67,7 @@ class Caller:
         self._failed_items: dict[int, Any] = {}  # of items that failed in this thread
         self._ready: deque[Settled] = deque()
         self._batch = 1
+        self._seconds_here = 0.0  # in which items ran in this thread
         self._seated = False  # this thread occupies one of the workers' seats while it runs items
         self._helped_since_plan = False  # items ran here while workers were starting
         self._told_end = False
@@ -332,7 +335,7 @@ class Caller:
         if not len(items):
             return False
         self._helped_since_plan = starting
-        self._next_batch(HELPED_BATCH_SECONDS if starting else INLINE_BATCH_SECONDS)
+        self._next_batch(HELPED_BATCH_SECONDS if starting else self._batch_seconds())
         if self.pump.engine is None:
             self._consider()
         return True
@@ -349,6 +352,7 @@ class Caller:
                 self.task, first, items, stop_on_error=stop_on_error, attempts=self._attempts
             )
             seconds, cpu_seconds = time.perf_counter() - began, time.thread_time() - cpu_began
+        self._seconds_here += seconds
         self.planner.observe(items, outcomes, seconds, cpu_seconds)
         for outcome in outcomes:
             if outcome.kind == ERROR:
@@ -358,6 +362,11 @@ class Caller:
         for outcome in outcomes:
             if outcome.kind == ERROR and isinstance(outcome.body, KeyboardInterrupt):
                 raise outcome.body
+
+    def _batch_seconds(self) -> float:
+        """How long the next batch should run here: longer and longer, but a stream's consumer waits for it."""
+        longest = INLINE_BATCH_SECONDS if self._streaming else LONGEST_BATCH_SECONDS
+        return max(INLINE_BATCH_SECONDS, min(longest, INLINE_BATCH_SHARE * self._seconds_here))
 
     def _next_batch(self, target_seconds: float) -> None:
         cost = self.pump.scheduler.cost.each or target_seconds
@@ -373,8 +382,13 @@ class Caller:
         if not (self.planner.may_move and self.planner.seen_enough) or self.source.ended:
             return
         plan = self.planner.plan(self._left())
+        self._follow(plan)
+
+    def _follow(self, plan: Plan) -> None:
         if plan.engine != INLINE:
             self._launch(plan.engine, plan.n_jobs, plan.most_jobs)
+        else:
+            self.planner.prepare_for_the_next_call()
 
     def _better_here(self) -> bool:
         """Whether, after what ran here while workers started, the rest is better run here after all."""
@@ -393,8 +407,7 @@ class Caller:
         plan = self.planner.plan(self._left(), running=(self.runs_items, seconds, cpu_seconds))
         if plan.engine == THREADS and not self.planner.seen_enough and cpu_seconds > SURELY_WAITING * seconds:
             return  # a first item may wait for an import and compute ever after
-        if plan.engine != INLINE:
-            self._launch(plan.engine, plan.n_jobs, plan.most_jobs)
+        self._follow(plan)
 
     def _left(self) -> int | None:
         length = self.source.length
@@ -430,6 +443,7 @@ class Caller:
             self._helper.wake()
         engine = self.pump.engine
         if engine is None:
+            self.planner.pay_the_rent()
             return
         with self.pump as pump:
             try:

@@ -8,6 +8,7 @@ the reactor (drives the pump when nobody else has for a while). It never runs th
 from __future__ import annotations
 
 import _thread
+import sys
 import threading
 import time
 
@@ -38,6 +39,8 @@ class Helper:
         self._parked = False
         self._cpu_clock = cpu_clock()
         self._item_cpu_began = 0.0
+        self._computing_since = 0.0  # when imports inside the running items were last seen to go on
+        self._modules = 0
         self._run_delay: Callable[[], float] = float
         self._probed_seconds = 0.0
         self._late_seconds = 0.0
@@ -46,6 +49,8 @@ class Helper:
     def wake(self) -> None:
         """The caller has left for user code, or is closed."""
         self._item_cpu_began = self._cpu_clock()
+        self._computing_since = 0.0
+        self._modules = len(sys.modules)
         if self._parked:
             self._wake.set()
 
@@ -97,7 +102,16 @@ class Helper:
         self._probe()
         if caller.away_since != since:
             return
-        running = time.monotonic() - since
+        if len(sys.modules) != self._modules:  # it imports: that says nothing about the other items
+            self._modules = len(sys.modules)
+            self._computing_since = time.monotonic()
+            self._item_cpu_began = self._cpu_clock()
+            self._probed_seconds = self._late_seconds = 0.0
+            return
+        running = time.monotonic() - max(since, self._computing_since)
+        if running < self._computing_since - since:  # what follows imports may still be part of a first time
+            time.sleep(PROBE_SLEEP_SECONDS)
+            return
         caller.planner.observe_lateness(self._late_seconds / self._probed_seconds)
         caller.consider_running_items(running, self._cpu_clock() - self._item_cpu_began)
         if caller.pump.engine is None:

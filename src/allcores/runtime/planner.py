@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 import time
 from typing import Any
 
-from allcores.core.plan import INLINE, PROCESSES, THREADS, WAITING_SHARE, Facts, Plan, Sample, choose
+from allcores.core.plan import (
+    INLINE,
+    PROCESSES,
+    THREADS,
+    WAITING_SHARE,
+    Facts,
+    Plan,
+    Sample,
+    choose,
+    missed_seconds,
+)
 from allcores.options import Options
 from allcores.processes import presence
+from allcores.runtime import rent
 from allcores.runtime.machine import cpu_count, gil_enabled, run_delay_clock
 from allcores.tasks.task import Task
 
@@ -20,6 +32,7 @@ if TYPE_CHECKING:
 
     from allcores.core.events import Outcome
     from allcores.engines.base import Engine
+    from allcores.engines.processes import Start
 
 TRANSPORT_ITEMS = 4  # items whose pickling is measured
 COPY_BYTES_A_SECOND = 0.4e9  # pickled, through a socket, and unpickled
@@ -40,10 +53,12 @@ class Planner:
         self._cpu_seconds = 0.0
         self._warmed_up = False
         self._batches = 0
+        self._modules = 0  # that were imported when the last items began
         self._last = (0, 0.0, 0.0)  # items, seconds and CPU seconds of the last batch
         self._late_share: float | None = None
         self._transport: float | None = None
-        self._boot: float | None = None
+        self._start: Start | None = None
+        self._missed_seconds = 0.0  # what workers that are there already would have saved
         self._cap = options.n_jobs
         self._delay: Callable[[], float] | None = None  # seconds in which the calling thread had no core
         self._delay_began = 0.0
@@ -93,6 +108,7 @@ class Planner:
 
     def item_begins(self) -> None:
         """The calling thread is about to run items."""
+        self._modules = len(sys.modules)
         if self._delay is not None:
             self._delay_began = self._delay()
 
@@ -123,8 +139,7 @@ class Planner:
     ) -> None:
         """Takes in that items ran in the calling thread."""
         if self._items == 1 and not self._warmed_up:  # the first item often pays for imports and caches
-            self._items, self._seconds, self._cpu_seconds = 0, 0.0, 0.0
-            self._warmed_up = True
+            self._forget_sample()
         cpu_seconds = self._computing(seconds, cpu_seconds)
         done = sum(outcome.stop - outcome.start for outcome in outcomes)
         self._items += done
@@ -132,8 +147,14 @@ class Planner:
         self._cpu_seconds += cpu_seconds
         self._batches += 1
         self._last = (done, seconds, cpu_seconds)
+        if not self._warmed_up and len(sys.modules) != self._modules:  # it did pay for imports
+            self._forget_sample()
         if self._transport is None and self.may_move and self._seconds > LEAST_SAMPLE_SECONDS:
             self._transport = _transport_seconds(items, outcomes)
+
+    def _forget_sample(self) -> None:
+        self._items, self._seconds, self._cpu_seconds = 0, 0.0, 0.0
+        self._warmed_up = True
 
     def observe_lateness(self, share: float) -> None:
         """Takes in for what share of the time another thread was kept from the GIL."""
@@ -149,25 +170,53 @@ class Planner:
             running: number of items that run now, and the seconds and CPU seconds they have taken so far.
             staffed: the workers have answered.
         """
-        items, seconds, cpu_seconds = self._items, self._seconds, self._cpu_seconds
-        if seconds < CHEAP_SECONDS * items and self._last[1] * items < seconds * self._last[0]:
-            items, seconds, cpu_seconds = self._last  # one stall says nothing about cheap items
-        if running is not None:
-            count, so_far, computed = running
-            items += count
-            seconds, cpu_seconds = seconds + so_far, cpu_seconds + self._computing(so_far, computed)
-        if self._boot is None:
-            from allcores.engines import processes
-
-            self._boot = processes.boot_seconds(self._task)
-        sample = Sample(max(1, items), max(seconds, 1e-9), cpu_seconds, self._late_share, self._transport)
-        facts = Facts(cpu_count(), 0.0 if staffed else self._boot, gil_enabled())
+        sample = self._sample(running)
+        facts = Facts(cpu_count(), 0.0 if staffed else self._workers_start().seconds(), gil_enabled())
         plan = choose(sample, left, facts, self._cap, self._refused)
+        if plan.engine == INLINE and not staffed:
+            missed = missed_seconds(plan, sample, left, facts, self._cap, self._refused)
+            self._missed_seconds = max(missed, self._missed_seconds)
         if plan.engine != INLINE and not staffed and "logging" in sys.modules:  # else nobody listens
             import logging
 
             logging.getLogger("allcores").info("%s", plan)
         return plan
+
+    def _sample(self, running: tuple[int, float, float] | None) -> Sample:
+        items, seconds, cpu_seconds = self._items, self._seconds, self._cpu_seconds
+        if not items and running is None:
+            items, seconds, cpu_seconds = self._last
+        elif seconds < CHEAP_SECONDS * items and self._last[1] * items < seconds * self._last[0]:
+            items, seconds, cpu_seconds = self._last  # one stall says nothing about cheap items
+        if running is not None:
+            count, so_far, computed = running
+            items += count
+            seconds, cpu_seconds = seconds + so_far, cpu_seconds + self._computing(so_far, computed)
+        return Sample(max(1, items), max(seconds, 1e-9), cpu_seconds, self._late_share, self._transport)
+
+    def _workers_start(self) -> Start:
+        if self._start is None:
+            from allcores.engines import processes
+
+            self._start = processes.Start(self._task)
+        return self._start
+
+    # -- rent or buy ----------------------------------------------------------------------------------
+
+    def prepare_for_the_next_call(self) -> None:
+        """Where calls stay here only because workers would take too long to start, they are started beside them.
+
+        That is the rule of who may rent skis or buy them: buy once the rent that was paid for nothing, in this
+        call and those before, has reached the price. The price is what a start takes from the calling thread.
+        """
+        if rent.is_due(self._missed_seconds) and not self._workers_start().begun():
+            with contextlib.suppress(OSError):  # a call that needs workers will say why there are none
+                self._workers_start().begin()
+                rent.forget()
+
+    def pay_the_rent(self) -> None:
+        """The job is over: what it could have gained from workers that were there counts for the next."""
+        rent.pay(self._missed_seconds)
 
 
 def engine_named(name: str, options: Options, task: Task, context: Context) -> Engine:
@@ -182,7 +231,7 @@ def engine_named(name: str, options: Options, task: Task, context: Context) -> E
     from allcores.engines import processes
 
     if options.engine == "auto":
-        processes.prepare(task)
+        processes.Start(task).begin()  # it boots while the function is being pickled
     return processes.Processes(task, timed=options.timeout is not None)
 
 

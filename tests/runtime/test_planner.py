@@ -1,0 +1,138 @@
+"""The planner of a job: what it makes of first items, and when it starts workers for calls to come."""
+
+import importlib
+import sys
+import types
+
+import pytest
+
+import allcores as ac
+from allcores.core.events import VALUES, Outcome
+from allcores.core.plan import INLINE, THREADS
+from allcores.engines import processes
+from allcores.options import checked
+from allcores.processes import pool
+from allcores.runtime import planner as planner_module
+from allcores.runtime import rent
+from allcores.runtime.planner import Planner
+from allcores.tasks.task import Task
+
+ITEM = 0.05  # seconds
+
+
+@pytest.fixture(autouse=True)
+def afresh(monkeypatch):
+    """Two cores, no workers, and no rent paid so far."""
+    ac.shutdown()
+    rent.forget()
+    monkeypatch.setattr(planner_module, "cpu_count", lambda: 2)
+    yield
+    ac.shutdown()
+    rent.forget()
+
+
+def planner() -> Planner:
+    return Planner(Task((("map", abs),)), checked({}))
+
+
+def ran(planner: Planner, items: int, seconds: float, cpu_seconds: float | None = None) -> None:
+    planner.item_begins()
+    observed(planner, items, seconds, cpu_seconds)
+
+
+def observed(planner: Planner, items: int, seconds: float, cpu_seconds: float | None = None) -> None:
+    outcomes = [Outcome(0, items, VALUES, [1] * items)]
+    planner.observe([1] * items, outcomes, seconds, seconds if cpu_seconds is None else cpu_seconds)
+
+
+def imports_something() -> None:
+    name = f"invented_{len(sys.modules)}"
+    sys.modules[name] = types.ModuleType(name)
+
+
+def test_a_first_item_that_imports_says_nothing_about_the_others():
+    one = planner()
+    one.item_begins()
+    imports_something()
+    observed(one, 1, 3.0)
+    assert not one.seen_enough
+    ran(one, 1, 0.02, 0.0)
+    assert one.seen_enough
+    assert one.plan(100).engine == THREADS
+
+
+def test_a_first_item_that_imports_is_all_that_explain_has_if_there_is_no_other():
+    one = planner()
+    one.item_begins()
+    imports_something()
+    observed(one, 1, 3.0)
+    assert one.plan(100).seconds[INLINE] == pytest.approx(300)
+
+
+def test_an_import_in_a_later_item_counts_like_any_work():
+    one = planner()
+    ran(one, 1, ITEM)
+    one.item_begins()
+    imports_something()
+    observed(one, 1, ITEM)
+    assert one.seen_enough
+
+
+def test_a_call_that_stays_only_for_the_start_of_workers_starts_them_for_the_next(monkeypatch):
+    monkeypatch.setattr(pool, "COLD_BOOT_SECONDS", 60.0)
+    one = planner()
+    ran(one, 2, 2 * ITEM)
+    assert one.plan(20).engine == INLINE
+    assert not pool.is_warm()
+    one.prepare_for_the_next_call()
+    zygote = pool._pool.zygote
+    assert zygote is not None
+    assert zygote.alive()
+
+
+def test_what_small_calls_lose_adds_up_to_a_start(monkeypatch):
+    monkeypatch.setattr(pool, "COLD_BOOT_SECONDS", 60.0)
+    calls = 0
+    while pool._pool.zygote is None:
+        one = planner()
+        ran(one, 2, 0.01)
+        assert one.plan(6).engine == INLINE
+        one.prepare_for_the_next_call()
+        one.pay_the_rent()
+        calls += 1
+        assert calls < 100
+    assert calls > 2
+
+
+def test_a_call_that_workers_would_not_help_starts_none(monkeypatch):
+    monkeypatch.setattr(planner_module, "cpu_count", lambda: 1)
+    one = planner()
+    ran(one, 2, 2 * ITEM)
+    assert one.plan(1000).engine == INLINE
+    one.prepare_for_the_next_call()
+    one.pay_the_rent()
+    assert pool._pool.zygote is None
+    assert not rent.is_due(1e-9)
+
+
+def test_explain_starts_nothing(monkeypatch):
+    monkeypatch.setattr(pool, "COLD_BOOT_SECONDS", 60.0)
+    rent.pay(10.0)
+    ac.explain(lambda x: sum(range(10_000)), range(2000))
+    assert pool._pool.zygote is None
+
+
+def test_workers_that_are_on_their_way_are_waited_for_only_as_long_as_it_still_takes():
+    start = processes.Start(Task((("map", abs),)))
+    cold = start.seconds()
+    start.begin()
+    assert start.begun()
+    while not pool.is_warm():
+        assert pool.WARM_BOOT_SECONDS <= start.seconds() <= max(cold, pool.OVERDUE_SHARE * 60)
+    assert start.seconds() == pool.WARM_BOOT_SECONDS
+
+
+def test_a_start_without_what_the_function_imports_is_no_start_for_it():
+    importlib.import_module("numpy")
+    pool.start_zygote([])
+    assert not processes.Start(Task((("map", abs),))).begun()
