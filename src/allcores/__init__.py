@@ -13,12 +13,13 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from allcores.api import cpu_count, explain, map, partial, shutdown, starmap
+    from allcores.api import cpu_count, explain, map, partial, rng, shutdown, starmap
     from allcores.core.plan import Plan
     from allcores.errors import (
         AllcoresError,
         DeadlineExceeded,
         Failure,
+        RandomStateWarning,
         RemoteError,
         RemoteTraceback,
         StartError,
@@ -27,17 +28,20 @@ if TYPE_CHECKING:
         WorkerLost,
     )
     from allcores.stream import Stream, par
+    from allcores.tasks.place import worker_index
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "allcores.api": ("cpu_count", "explain", "map", "partial", "shutdown", "starmap"),
+    "allcores.api": ("cpu_count", "explain", "map", "partial", "rng", "shutdown", "starmap"),
     "allcores.stream": ("Stream", "par"),
     "allcores.core.plan": ("Plan",),
+    "allcores.tasks.place": ("worker_index",),
     "allcores.errors": (
         "AllcoresError",
         "DeadlineExceeded",
         "Failure",
+        "RandomStateWarning",
         "RemoteError",
         "RemoteTraceback",
         "StartError",
@@ -53,6 +57,7 @@ __all__ = [
     "DeadlineExceeded",
     "Failure",
     "Plan",
+    "RandomStateWarning",
     "RemoteError",
     "RemoteTraceback",
     "StartError",
@@ -65,8 +70,10 @@ __all__ = [
     "map",
     "par",
     "partial",
+    "rng",
     "shutdown",
     "starmap",
+    "worker_index",
 ]
 
 

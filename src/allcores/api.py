@@ -11,12 +11,14 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from allcores.core.plan import Plan
-from allcores.options import checked
+from allcores.options import checked, seed_numbers, whole
 from allcores.runtime import partial as _partial
 from allcores.runtime.caller import Caller
 from allcores.runtime.planner import Planner
 from allcores.runtime.source import Source
+from allcores.runtime.surround import surround
 from allcores.tasks.run import run_items
+from allcores.tasks.surroundings import Inline, generator
 from allcores.tasks.task import MAP, STARMAP, Task
 
 Result = TypeVar("Result")
@@ -38,11 +40,14 @@ def map(
         function: anything callable: lambdas, closures and functions of a script or notebook too.
         iterables: one or more; with several, ``function`` takes as many arguments, and the shortest one ends it.
         kwargs: constant keyword arguments of ``function``.
-        **options: n_jobs, engine, chunksize, window, timeout, deadline, retries, retry_on, retry_wait_seconds and
-            on_error. ``n_jobs=None`` takes as many workers as the measured cost justifies, -1 every core.
-            ``engine`` is "auto", "inline", "threads" or "processes". ``timeout`` is in seconds for one item,
-            ``deadline`` for the whole call. ``on_error="return"`` puts an ``allcores.Failure`` in the place of
-            each item that failed.
+        **options: n_jobs, engine, chunksize, window, timeout, deadline, retries, retry_on, retry_wait_seconds,
+            on_error, seed, setup and inner_threads. ``n_jobs=None`` takes as many workers as the measured cost
+            justifies, -1 every core. ``engine`` is "auto", "inline", "threads" or "processes". ``timeout`` is in
+            seconds for one item, ``deadline`` for the whole call. ``on_error="return"`` puts an
+            ``allcores.Failure`` in the place of each item that failed. With ``seed`` item i draws from
+            ``allcores.rng(seed, i)``, passed as ``rng`` if ``function`` takes one; ``random`` and ``numpy.random``
+            are seeded for each item as well. ``setup`` is called once in each worker, and its value passed as
+            ``state``. ``inner_threads`` is how many threads BLAS and OpenMP may use in each worker.
 
     Returns:
         A list with one result for each item.
@@ -112,6 +117,7 @@ def explain(
             "for example list(itertools.islice(items, 100))"
         )
     task = _task(MAP, function, kwargs, chosen.retry_classes)
+    surround(task, chosen)
     planner = Planner(task, chosen)
     if planner.explicit is not None:
         return planner.asked_for()
@@ -120,9 +126,10 @@ def explain(
     started = time.perf_counter()
     for item in islice(items, EXPLAIN_ITEMS):
         planner.item_begins()
-        began, cpu_began = time.perf_counter(), time.thread_time()
-        outcomes = run_items(task, done, [item], stop_on_error=True)
-        seconds, cpu_seconds = time.perf_counter() - began, time.thread_time() - cpu_began
+        with Inline(task):
+            began, cpu_began = time.perf_counter(), time.thread_time()
+            outcomes = run_items(task, done, [item], stop_on_error=True)
+            seconds, cpu_seconds = time.perf_counter() - began, time.thread_time() - cpu_began
         if isinstance(outcomes[0].body, BaseException):
             raise outcomes[0].body
         planner.observe([item], outcomes, seconds, cpu_seconds)
@@ -161,6 +168,27 @@ def cpu_count() -> int:
     from allcores.runtime import machine
 
     return machine.cpu_count()
+
+
+def rng(seed: Any, index: int) -> Any:
+    """The ``numpy.random.Generator`` that item ``index`` draws from where ``seed`` is given.
+
+    Args:
+        seed: a whole number, or a sequence of them.
+        index: position of the item.
+
+    Raises:
+        TypeError, ValueError: one of them is not a whole number, or negative.
+        ImportError: NumPy is not installed.
+
+    Example:
+        >>> import allcores as ac
+        >>> def draw(x, rng):
+        ...     return rng.integers(1000)
+        >>> bool(ac.map(draw, range(3), seed=7)[2] == ac.rng(7, 2).integers(1000))
+        True
+    """
+    return generator((*seed_numbers(seed), whole("index", index, least=0)))
 
 
 def shutdown() -> None:

@@ -8,6 +8,8 @@
         ├── Unpicklable           a function, item or result cannot travel (a TypeError): .what, .path
         ├── RemoteError           an exception of the user's that could not be rebuilt here: .type_name, .text
         └── StartError            workers could not be started at all
+    UserWarning
+    └── RandomStateWarning        items draw from a generator that no seed=... makes reproducible
 
 What the user's own function raises is none of these: it arrives with its own type.
 Bad options are plain ``TypeError`` and ``ValueError``, raised before any worker starts.
@@ -120,7 +122,11 @@ class RemoteError(AllcoresError):
 
 
 class StartError(AllcoresError):
-    """Workers could not be started: the function cannot be loaded there, or every new worker dies."""
+    """Workers could not be started: the function cannot be loaded, ``setup`` raised, or every new worker dies."""
+
+
+class RandomStateWarning(UserWarning):
+    """Items draw random numbers that the loop would not have drawn; ``seed=...`` makes them the same everywhere."""
 
 
 class RemoteTraceback(Exception):

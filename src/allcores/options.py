@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 MOST_WAIT_SECONDS = 604_800.0
@@ -23,6 +24,9 @@ class Options(NamedTuple):
     retry_on: Any = Exception
     retry_wait_seconds: float = 0.0
     on_error: str = "raise"
+    seed: Any = None
+    setup: Any = None
+    inner_threads: int | None = None
 
     @property
     def retry_classes(self) -> tuple[type[BaseException], ...]:
@@ -58,8 +62,12 @@ def checked(given: dict[str, Any]) -> Options:
         window=None if options.window is None else positive("window", options.window),
         timeout=_seconds("timeout", options.timeout, least=0.0),
         deadline=_seconds("deadline", options.deadline, least=0.0),
-        retries=_whole("retries", options.retries, least=0),
+        retries=whole("retries", options.retries, least=0),
         retry_wait_seconds=_wait_seconds(options.retry_wait_seconds),
+        seed=None if options.seed is None else seed_numbers(options.seed),
+        inner_threads=None
+        if options.inner_threads is None
+        else positive("inner_threads", options.inner_threads),
     )
     _check_names(options)
     _check_retry_on(options.retry_on)
@@ -77,6 +85,11 @@ def _check_names(options: Options) -> None:
         raise ValueError(f"on_error={options.on_error!r} is not known; write 'raise' or 'return'")
     if not isinstance(options.ordered, bool):
         raise TypeError(f"ordered must be True or False, not {options.ordered!r}")
+    if options.setup is not None and not callable(options.setup):
+        raise TypeError(
+            "setup must be a function without arguments, whose value reaches f as keyword `state`, "
+            f"for example setup=load_model, not {options.setup!r}"
+        )
 
 
 def _check_retry_on(retry_on: Any) -> None:
@@ -100,7 +113,7 @@ def _check_together(options: Options) -> None:
 def _n_jobs(value: Any) -> int | None:
     if value is None:
         return None
-    number = _whole("n_jobs", value)
+    number = whole("n_jobs", value)
     if number == 0:
         raise ValueError(
             "n_jobs=0 means no worker at all; write n_jobs=1 for the caller alone, n_jobs=-1 for every core"
@@ -112,7 +125,8 @@ def _n_jobs(value: Any) -> int | None:
     return number
 
 
-def _whole(name: str, value: Any, least: int | None = None) -> int:
+def whole(name: str, value: Any, least: int | None = None) -> int:
+    """A whole number, at least ``least``. Raises TypeError or ValueError that names the option."""
     if isinstance(value, bool):
         raise TypeError(f"{name} must be a whole number, not {value!r}")
     try:
@@ -128,7 +142,32 @@ def positive(name: str, value: Any) -> int:
     """A whole number of at least 1. Raises TypeError or ValueError that names the option."""
     if isinstance(value, str):
         raise TypeError(f"{name} must be a whole number or left out, not {value!r}")
-    return _whole(name, value, least=1)
+    return whole(name, value, least=1)
+
+
+def seed_numbers(value: Any) -> tuple[int, ...]:
+    """The numbers of a seed. Raises TypeError or ValueError that says what to write."""
+    if isinstance(value, (str, bytes, bytearray)) or not isinstance(value, Iterable):
+        numbers = [value]
+    else:
+        numbers = list(value)
+        if not numbers:
+            raise ValueError("seed has no numbers; write seed=1, for example, or seed=(2024, 1)")
+    return tuple(_seed_number(each, value) for each in numbers)
+
+
+def _seed_number(number: Any, value: Any) -> int:
+    try:
+        if isinstance(number, bool):
+            raise TypeError
+        whole = operator.index(number)
+    except TypeError:
+        raise TypeError(
+            f"seed must be a whole number or a sequence of them, for example seed=1 or seed=(2024, 1), not {value!r}"
+        ) from None
+    if whole < 0:
+        raise ValueError(f"seed must be at least 0, not {value!r}; write seed={abs(whole)}, for example")
+    return whole
 
 
 def _seconds(name: str, value: Any, least: float) -> float | None:

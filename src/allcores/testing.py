@@ -29,6 +29,7 @@ from allcores.core import events as happened
 from allcores.core.events import VALUES, Event, Outcome
 from allcores.engines.base import Payload
 from allcores.tasks.run import reduced, run_items
+from allcores.tasks.surroundings import Inline
 from allcores.tasks.task import Task
 
 Kind = TypeVar("Kind")
@@ -358,7 +359,8 @@ class SimJob:
         index = order.next
         order.next += 1
         self._note(ItemEnded(seat.worker, index))
-        seat.unsent += run_items(self._task, index, [order.items[index - order.first]])
+        with Inline(self._task):
+            seat.unsent += run_items(self._task, index, [order.items[index - order.first]])
         seat.unsent_seconds += self._clock - seat.since
         seat.running = None
         if order.next == order.stop or self._cancelled:

@@ -12,8 +12,7 @@ from allcores.core.plan import INLINE, THREADS
 from allcores.engines import processes
 from allcores.options import checked
 from allcores.processes import pool
-from allcores.runtime import planner as planner_module
-from allcores.runtime import rent
+from allcores.runtime import budget, rent
 from allcores.runtime.planner import Planner
 from allcores.tasks.task import Task
 
@@ -25,7 +24,7 @@ def afresh(monkeypatch):
     """Two cores, no workers, and no rent paid so far."""
     ac.shutdown()
     rent.forget()
-    monkeypatch.setattr(planner_module, "cpu_count", lambda: 2)
+    monkeypatch.setattr(budget, "cpu_count", lambda: 2)
     yield
     ac.shutdown()
     rent.forget()
@@ -105,7 +104,7 @@ def test_what_small_calls_lose_adds_up_to_a_start(monkeypatch):
 
 
 def test_a_call_that_workers_would_not_help_starts_none(monkeypatch):
-    monkeypatch.setattr(planner_module, "cpu_count", lambda: 1)
+    monkeypatch.setattr(budget, "cpu_count", lambda: 1)
     one = planner()
     ran(one, 2, 2 * ITEM)
     assert one.plan(1000).engine == INLINE

@@ -49,6 +49,7 @@ class Facts(NamedTuple):
     cores: int
     boot_seconds: float
     gil: bool = True
+    setup_seconds: float = 0.0  # what each worker does before its first item, threads too
 
 
 class Plan:
@@ -127,7 +128,10 @@ def choose(
     computing_jobs = max(1, min(n_jobs or facts.cores, left))
     waiting_jobs = max(1, min(n_jobs or MOST_WAITING, left))
     at_once = max(computing_jobs, waiting_jobs) if waits else computing_jobs
-    threads = _threads_seconds(sample, left, waiting_jobs) if waits and THREADS not in refused else None
+    threads = None
+    if waits and THREADS not in refused:
+        threads = facts.setup_seconds + _threads_seconds(sample, left, waiting_jobs)
+    facts = facts._replace(boot_seconds=facts.boot_seconds + facts.setup_seconds)
     processes = _processes_seconds(sample, left, facts, at_once) if PROCESSES not in refused else None
     seconds = {INLINE: work, THREADS: threads, PROCESSES: processes}
     reasons = [_measured(sample, waits), _what_is_left(left, remaining, work)]
@@ -145,12 +149,16 @@ def choose(
         )
         most = max(computing_jobs, waiting_jobs)  # should the items wait after all
         return Plan(PROCESSES, computing_jobs, most, seconds, reasons)
-    reasons.extend(f"no {engine}: {reason}" for engine, reason in refused.items())
-    if facts.cores == 1 and not waits:
-        reasons.append("there is one core to compute on")
-    else:
-        reasons.append("moving the rest to other workers would not save time")
-    return Plan(INLINE, 1, 1, seconds, reasons)
+    return Plan(
+        INLINE, 1, 1, seconds, [*reasons, *_why_not(refused, one_core=facts.cores == 1 and not waits)]
+    )
+
+
+def _why_not(refused: Mapping[str, str], one_core: bool) -> list[str]:
+    reasons = [f"no {engine}: {reason}" for engine, reason in refused.items()]
+    if one_core:
+        return [*reasons, "there is one core to compute on"]
+    return [*reasons, "moving the rest to other workers would not save time"]
 
 
 def missed_seconds(

@@ -58,8 +58,11 @@ class Processes:
     name = "processes"
     can_stop = True
 
-    def __init__(self, task: Task, *, timed: bool = False) -> None:
-        """Raises Unpicklable if the function cannot travel; starts nothing yet."""
+    def __init__(self, task: Task, *, timed: bool = False, inner_threads: int = 1, cores: int = 1) -> None:
+        """Raises Unpicklable if the function cannot travel; starts nothing yet.
+
+        ``inner_threads`` and ``cores`` are what each worker has for its libraries and for calls of its own.
+        """
         reason = obstacle()
         if reason is not None:
             raise StartError(
@@ -75,6 +78,8 @@ class Processes:
         self._rung = False
         self._packing = threading.Lock()
         self._definitions: list[bytes] = []
+        self._shares = inner_threads, cores
+        self._indices: dict[int, int] = {}
 
     def now(self) -> float:
         """Seconds on the clock that all processes of this machine share."""
@@ -127,11 +132,20 @@ class Processes:
                 StartError(f"workers cannot be started: {error}. Raise `ulimit -n`, or use engine='threads'.")
             )
         else:
-            crew.boot(worker)
+            crew.boot(worker, self._index_for(worker))
+
+    def _index_for(self, worker: int) -> int:
+        """The smallest number that no living worker has."""
+        crew = self._our_crew()
+        self._indices = {each: index for each, index in self._indices.items() if crew.seat_of(each)}
+        taken = set(self._indices.values())
+        self._indices[worker] = next(index for index in range(len(taken) + 1) if index not in taken)
+        return self._indices[worker]
 
     def _our_crew(self) -> Crew:
         if self._crew is None:
             self._crew = pool.take_crew(self._task, self._function, self._world, _fingerprint(self._task))
+            self._crew.words.share(*self._shares)
             if self._rung:
                 self._crew.ring()
         return self._crew
@@ -183,7 +197,9 @@ class Processes:
         self._closed = True
         crew, self._crew = self._crew, None
         if crew is not None:
-            pool.give_back(crew, reuse)
+            surroundings = self._task.surroundings
+            keeps_nothing = surroundings is None or surroundings.setup is None  # `state` is for one job
+            pool.give_back(crew, reuse and keeps_nothing)
 
 
 def _fingerprint(task: Task) -> object:

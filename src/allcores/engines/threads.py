@@ -13,8 +13,10 @@ from collections.abc import Sequence
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
-from allcores.core.events import Event, ItemsDone, Outcome, WorkerReady
+from allcores.core.events import Event, ItemsDone, Outcome, StartFailed, WorkerReady
 from allcores.engines.base import Payload
+from allcores.errors import StartError
+from allcores.tasks import inner_threads, place
 from allcores.tasks.run import reduced, run_items
 from allcores.tasks.task import Task
 
@@ -45,10 +47,26 @@ class Threads:
     name = "threads"
     can_stop = False
 
-    def __init__(self, task: Task, context: contextvars.Context | None = None) -> None:
-        """``context``: the caller's, which every thread gets a copy of (decimal, NumPy's error state, ...)."""
+    def __init__(
+        self,
+        task: Task,
+        context: contextvars.Context | None = None,
+        *,
+        cores: int = 1,
+        inner_threads: int | None = None,
+    ) -> None:
+        """A job on threads.
+
+        Args:
+            task: what is done with each item.
+            context: the caller's, which every thread gets a copy of (decimal, NumPy's error state, ...).
+            cores: what each thread has for calls of its own.
+            inner_threads: for BLAS and OpenMP libraries; None leaves them alone.
+        """
         self._task = task
         self._context = context or contextvars.copy_context()
+        self._cores = cores
+        self._inner_threads = inner_threads
         self._seats: dict[int, Seat] = {}
         self._events: SimpleQueue[Event | None] = SimpleQueue()
         self._cancelled = False
@@ -114,6 +132,15 @@ class Threads:
             seat.inbox.put(None)
 
     def _work(self, worker: int, seat: Seat) -> None:
+        place.sit_in_thread(worker, self._cores)
+        if self._inner_threads is not None:
+            inner_threads.limit(self._inner_threads)  # OpenMP keeps a limit for each thread
+        if self._task.surroundings is not None:
+            try:
+                self._task.surroundings.enter(shared=True)
+            except StartError as error:
+                self._events.put(StartFailed(error))
+                return
         while (piece := seat.inbox.get()) is not None:
             items, start = piece
             self._run_piece(worker, seat, items, start)

@@ -109,9 +109,7 @@ class Crew:
         self._events: list[Event] = []
         self._seats: dict[int, Seat] = {}
         self._by_worker: dict[int, Seat] = {}
-        self._leaving: set[int] = (
-            set()
-        )  # numbers of seats that were given up while their processes may still live
+        self._leaving: set[int] = set()  # numbers of seats whose processes may outlive them
         self._last_number = 0
         self._going: list[Seat] = []  # seats whose death is to be judged
         self._parent: Forked | Fresh = _parent(self, portable)
@@ -123,12 +121,13 @@ class Crew:
 
     # -- what a job asks for ------------------------------------------------------------------------------
 
-    def boot(self, worker: int) -> None:
-        """An idle worker, or else a new one."""
+    def boot(self, worker: int, index: int = 0) -> None:
+        """An idle worker, or else a new one; it is told its index before anything else."""
         for seat in self._seats.values():
             if seat.worker is None and seat.quiescent:
                 seat.worker = worker
                 seat.defined = 0
+                self.words.seat(seat.number, index)
                 self._by_worker[worker] = seat
                 self._events.append(WorkerReady(worker))
                 return
@@ -137,6 +136,7 @@ class Crew:
             self._fail(f"no more than {MOST_WORKERS} workers can run at a time: use a smaller n_jobs.")
             return
         self.words.clear(number)
+        self.words.seat(number, index)
         try:
             seat = Seat(number, worker)
         except OSError as error:
@@ -218,10 +218,8 @@ class Crew:
     def release(self, reuse: bool) -> bool:
         """The job is over. Returns whether the crew, or what is left of it, can serve another one."""
         for seat in list(self._seats.values()):
-            if reuse and seat.quiescent and self._parent.usable:
-                seat.worker = None
-            else:
-                seat.worker = None
+            seat.worker = None
+            if not (reuse and seat.quiescent and self._parent.usable):
                 if seat.born:
                     self._kill(seat)
                 self._leaving.add(seat.number)
@@ -306,6 +304,9 @@ class Crew:
         from allcores.tasks.exceptions import load_error
 
         cause = load_error(error, None)
+        if isinstance(cause, StartError):
+            self._events.append(StartFailed(cause))
+            return
         self._fail(
             f"workers cannot load the function: {type(cause).__name__}: {cause}. "
             "What the function needs must be importable from sys.path as it is now; "

@@ -2,7 +2,8 @@
 
 Line 0 holds the cancel epoch: a worker ends its piece when the epoch is not the one the piece was sent in.
 Every other line belongs to one worker: [index of the running item + 1, or 0; the monotonic nanoseconds at
-which it began]. The memory has no name in the file system (Windows: a name that only handles keep alive).
+which it began]. ``tasks.place`` names the words that tell a worker where it is. The memory has no name in the file
+system (Windows: a name that only handles keep alive).
 A line is as long as a cache line, so that workers do not slow each other down; a word is written in one go.
 """
 
@@ -11,6 +12,8 @@ from __future__ import annotations
 import mmap
 import os
 import sys
+
+from allcores.tasks.place import CORES, INDEX, INNER_THREADS
 
 LINE_WORDS = 8
 LINE_BYTES = 8 * LINE_WORDS
@@ -48,6 +51,14 @@ class Words:
     def cancel(self) -> None:
         """Begins a new epoch: workers start nothing more of what they were sent."""
         self.view[0] += 1
+
+    def share(self, inner_threads: int, cores: int) -> None:
+        """Says what each worker has for its libraries, and for calls of its own."""
+        self.view[INNER_THREADS], self.view[CORES] = inner_threads, cores
+
+    def seat(self, line: int, index: int) -> None:
+        """Gives the worker of this line its number in the present job."""
+        self.view[line * LINE_WORDS + INDEX] = index + 1
 
     def look(self, line: int) -> tuple[int | None, float]:
         """The item that the worker of this line runs (None: none) and since when, in seconds."""

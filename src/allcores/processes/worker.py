@@ -13,7 +13,7 @@ from time import monotonic_ns, perf_counter, thread_time
 from allcores.processes import child, wire
 from allcores.processes.loading import load, tell_failure
 from allcores.processes.words import LINE_WORDS, Words
-from allcores.tasks import pickling
+from allcores.tasks import inner_threads, pickling, place
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,10 +38,14 @@ def work(
     """The life of a worker; it may have read a few frames already."""
     try:
         task = obtain()
+        _reseed()
+        place.sit_in_process(words, line * LINE_WORDS)
+        inner_threads.follow_first(words[place.INNER_THREADS])
+        if task.surroundings is not None:
+            task.surroundings.enter(shared=False)
     except BaseException as error:
         tell_failure(sock, error)
         raise
-    _reseed()
     child.send(sock, wire.frame(wire.READY))
     Worker(sock, words, line, task).serve(decoder or wire.Decoder(), frames)
 
@@ -121,6 +125,7 @@ class Worker:
         border = wire.PIECE_HEAD.size + 8 * (stop - start)
         view = memoryview(body)
         lengths = view[wire.PIECE_HEAD.size : border].cast("Q")
+        inner_threads.follow(self._words[place.INNER_THREADS])
         self._wall, self._cpu = perf_counter(), thread_time()
         run = self._run_values if self._task.reduction is None else self._run_reduced
         try:
@@ -136,6 +141,7 @@ class Worker:
     ) -> None:
         words, word = self._words, self._word
         run, loads, dumps = self._task.run, pickling.loads, pickling.dumps
+        begin = self._task.begin
         report = Report(start)
         bodies = report.bodies
         position, index = 0, start
@@ -153,6 +159,8 @@ class Worker:
                 self._not_rebuilt(report, index, error)
             else:
                 try:
+                    if begin is not None:
+                        begin(index)
                     output = run(item)
                 except BaseException as error:
                     self._failed(report, index, error)
@@ -179,6 +187,7 @@ class Worker:
     ) -> None:
         words, word = self._words, self._word
         run, loads = self._task.run, pickling.loads
+        begin = self._task.begin
         report = Report(start)
         outputs: list[Any] = []
         position, index = 0, start
@@ -197,6 +206,8 @@ class Worker:
                 self._not_rebuilt(report, index, error)
             else:
                 try:
+                    if begin is not None:
+                        begin(index)
                     outputs.append(run(item))
                 except BaseException as error:
                     self._reduce(report, outputs)

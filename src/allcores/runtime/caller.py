@@ -28,8 +28,11 @@ from allcores.runtime.helper import Helper
 from allcores.runtime.planner import Planner, engine_named
 from allcores.runtime.pump import Here, Packed, Pump, Settled
 from allcores.runtime.source import Source
+from allcores.runtime.surround import surround
 from allcores.runtime.verdicts import deadline_exceeded
+from allcores.tasks import inner_threads
 from allcores.tasks.run import Attempts, run_items
+from allcores.tasks.surroundings import Inline
 from allcores.tasks.task import Task
 
 GRACE_SECONDS = 0.02  # for workers to end the item that they run when nobody wants it any more
@@ -60,6 +63,7 @@ class Caller:
         self.runs_items = 0  # and how many items of this job it runs there, as one batch
         self.closed = False
         self.raised: BaseException | None = None  # the user's error that ended the job
+        surround(task, options)
         self.planner = Planner(task, options)
         self.pump = Pump(self._rules(streaming), options.ordered)
         self._streaming = streaming
@@ -73,6 +77,7 @@ class Caller:
         self._told_end = False
         self._launching = threading.Lock()
         self._context = contextvars.copy_context()
+        self._limits: Any = None  # on the threads of libraries in this process, to be lifted again
         self._attempts = Attempts(options.retries, options.retry_wait_seconds)
         self._due = None if options.deadline is None else time.monotonic() + options.deadline
 
@@ -167,6 +172,8 @@ class Caller:
 
     def _begin(self) -> None:
         name = self.planner.explicit
+        if self.options.inner_threads is not None:
+            self._limits = inner_threads.limit(self.options.inner_threads)
         if name is not None and name != INLINE:
             self._launch(name, *self.planner.explicit_workers())
         elif self.planner.may_move:
@@ -346,7 +353,7 @@ class Caller:
     def _run_inline(self, first: int, items: Any, chunk: int | None) -> None:
         stop_on_error = self.options.on_error == "raise"
         self.planner.item_begins()
-        with self._away(len(items)):
+        with Inline(self.task), self._away(len(items)):
             began, cpu_began = time.perf_counter(), time.thread_time()
             outcomes = run_items(
                 self.task, first, items, stop_on_error=stop_on_error, attempts=self._attempts
@@ -420,10 +427,14 @@ class Caller:
         try:
             if self.pump.engine is not None or self.closed:
                 return
-            engine = engine_named(name, self.options, self.task, self._context)
+            seats = self.planner.seats
+            if name != THREADS or self.planner.explicit is not None:  # threads that were planned wait
+                workers = seats.take(workers, firm=self.options.n_jobs is not None)
+            engine = engine_named(name, self.options, self.task, self._context, seats, workers)
             with self.pump as pump:
                 pump.attach(engine, workers, most)
         except Unpicklable as error:
+            seats.give_back()
             if not self.planner.may_run_here:
                 raise
             self.planner.refuse(name, str(error))
@@ -436,11 +447,14 @@ class Caller:
         """Lets everything go; with ``kill`` at once, else after a moment for items that are running."""
         if sys.is_finalizing():
             return  # workers have been ended, and a helper that held the lock runs no more
+        if self._limits is not None:
+            self._limits.restore_original_limits()
         with self._launching:
             self.closed = True
         self.away_since = None
         if self._helper is not None:
             self._helper.wake()
+        self.planner.seats.give_back()
         engine = self.pump.engine
         if engine is None:
             self.planner.pay_the_rent()

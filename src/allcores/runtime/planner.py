@@ -10,6 +10,7 @@ from typing import Any
 
 from allcores.core.plan import (
     INLINE,
+    MOST_WAITING,
     PROCESSES,
     THREADS,
     WAITING_SHARE,
@@ -21,8 +22,9 @@ from allcores.core.plan import (
 )
 from allcores.options import Options
 from allcores.processes import presence
-from allcores.runtime import rent
-from allcores.runtime.machine import cpu_count, gil_enabled, run_delay_clock
+from allcores.runtime import budget, rent
+from allcores.runtime.machine import gil_enabled, run_delay_clock
+from allcores.runtime.surround import shares_generators
 from allcores.tasks.task import Task
 
 TYPE_CHECKING = False
@@ -45,6 +47,7 @@ class Planner:
 
     def __init__(self, task: Task, options: Options) -> None:
         self.explicit: str | None = None if options.engine == "auto" else _name(options.engine)
+        self.seats = budget.Seats()
         self._options = options
         self._task = task
         self._refused: dict[str, str] = {}
@@ -72,9 +75,13 @@ class Planner:
         obstacle = presence.obstacle()
         if obstacle is not None:
             self.refuse(PROCESSES, obstacle)
+        if shares_generators(self._task):
+            self.refuse(
+                THREADS, "they share the generators that seed= sets for each item; write def f(x, rng)"
+            )
         if self._options.timeout is not None:
             self.explicit = PROCESSES  # the only one here that can stop an item
-        elif presence.inside_worker() and self._cap is None:
+        elif self._cap is None and self.seats.worker_of is not None and self.seats.total == 1:
             self.explicit = INLINE
 
     @property
@@ -100,7 +107,10 @@ class Planner:
         if self._cap is not None:
             return self._cap, self._cap
         workers = getattr(self._options.engine, "workers", None)  # a simulated engine says how many it has
-        return (workers, workers) if workers else (cpu_count(), 64)
+        if workers:
+            return workers, workers
+        foreign = self.seats.worker_of not in (None, "allcores")
+        return (1, 1) if foreign else (self.seats.free(), MOST_WAITING)
 
     def watch_this_thread(self) -> None:
         """From now on, time in which items had no core to run on does not count as waiting."""
@@ -125,7 +135,7 @@ class Planner:
         if self._options.timeout is not None:
             reason = "a timeout needs an engine that can stop an item: processes"
         elif self._options.engine == "auto":
-            reason = "this is a worker of allcores already: the cores are taken"
+            reason = f"this is a worker of {self.seats.worker_of} already: the cores are taken"
         else:
             reason = f"engine={self._options.engine!r} asks for it"
         return Plan(self.explicit, workers, most, {}, [reason])
@@ -171,11 +181,19 @@ class Planner:
             staffed: the workers have answered.
         """
         sample = self._sample(running)
-        facts = Facts(cpu_count(), 0.0 if staffed else self._workers_start().seconds(), gil_enabled())
+        cores = self.seats.free() if self._cap is None else self.seats.total
+        surroundings = self._task.surroundings
+        setup_seconds = 0.0 if surroundings is None or staffed else surroundings.setup_seconds
+        boot_seconds = 0.0 if staffed else self._workers_start().seconds()
+        facts = Facts(cores, boot_seconds, gil_enabled(), setup_seconds)
         plan = choose(sample, left, facts, self._cap, self._refused)
         if plan.engine == INLINE and not staffed:
             missed = missed_seconds(plan, sample, left, facts, self._cap, self._refused)
             self._missed_seconds = max(missed, self._missed_seconds)
+        if cores < self.seats.total:
+            plan.reasons.append(
+                f"{self.seats.total - cores} of {self.seats.total} cores are taken by other calls"
+            )
         if plan.engine != INLINE and not staffed and "logging" in sys.modules:  # else nobody listens
             import logging
 
@@ -219,20 +237,30 @@ class Planner:
         rent.pay(self._missed_seconds)
 
 
-def engine_named(name: str, options: Options, task: Task, context: Context) -> Engine:
-    """A new engine for one job of the caller with this context. Raises Unpicklable where the function cannot travel."""
+def engine_named(
+    name: str, options: Options, task: Task, context: Context, seats: budget.Seats, workers: int
+) -> Engine:
+    """A new engine for one job of the caller with this context, with so many workers to begin with.
+
+    Raises Unpicklable where the function cannot travel.
+    """
     if not isinstance(options.engine, str):
         engine: Engine = options.engine.engine_for(task)
         return engine
     if name == THREADS:
         from allcores.engines.threads import Threads
 
-        return Threads(task, context)
+        return Threads(task, context, cores=seats.share_of(workers), inner_threads=options.inner_threads)
     from allcores.engines import processes
 
     if options.engine == "auto":
         processes.Start(task).begin()  # it boots while the function is being pickled
-    return processes.Processes(task, timed=options.timeout is not None)
+    return processes.Processes(
+        task,
+        timed=options.timeout is not None,
+        inner_threads=seats.inner_threads(options.inner_threads, workers),
+        cores=seats.share_of(workers),
+    )
 
 
 def _name(engine: Any) -> str:

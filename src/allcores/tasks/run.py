@@ -51,17 +51,25 @@ def run_items(
     outcomes: list[Outcome] = []
     outputs: list[Any] = []
     start = first
+    begin = task.begin
     remaining = iter(items) if proceed is None else _while(proceed, items)
     for item in remaining:
         try:
             run, append = task.run, outputs.append
+            if begin is not None:
+                begin(start + len(outputs))
             append(run(item))
-            for item in remaining:  # the loop itself, with as little around it as can be
-                append(run(item))
+            if begin is None:
+                for item in remaining:  # the loop itself, with as little around it as can be
+                    append(run(item))
+            else:
+                for item in remaining:
+                    begin(start + len(outputs))
+                    append(run(item))
         except BaseException as raised:
             error: BaseException | None = raised
             if attempts.retries and not isinstance(raised, KeyboardInterrupt):
-                error = _try_again(task, item, raised, attempts, outputs)
+                error = _try_again(task, item, raised, attempts, outputs, start)
             if error is None:
                 continue
             index = start + len(outputs)
@@ -91,7 +99,7 @@ def _while(proceed: Callable[[], bool], items: Sequence[Any]) -> Iterator[Any]:
 
 
 def _try_again(
-    task: Task, item: Any, error: BaseException, attempts: Attempts, outputs: list[Any]
+    task: Task, item: Any, error: BaseException, attempts: Attempts, outputs: list[Any], start: int
 ) -> BaseException | None:
     """Repeats an item as often as allowed; its output joins ``outputs``, or its last error is returned."""
     for _ in range(attempts.retries):
@@ -100,6 +108,8 @@ def _try_again(
         if attempts.wait_seconds:
             attempts.sleep(attempts.wait_seconds)
         try:
+            if task.begin is not None:
+                task.begin(start + len(outputs))
             outputs.append(task.run(item))
             return None
         except BaseException as raised:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from allcores.core.combine import Reduction
+    from allcores.tasks.surroundings import Surroundings
 
 MAP, STARMAP, FILTER, FLAT_MAP = "map", "starmap", "filter", "flat_map"
 
@@ -25,31 +26,41 @@ class Task:
         reduction: how outputs are reduced (None: they are results themselves).
         retry_on: classes of exceptions after which an item may be tried again.
         spreads: whether an item's output is a list of values.
+        surroundings: random numbers and the like that its functions find around them, if any.
     """
 
-    __slots__ = ("_run", "reduction", "retry_on", "spreads", "stages")
+    __slots__ = ("_run", "reduction", "retry_on", "spreads", "stages", "surroundings")
 
     def __init__(
         self,
         stages: tuple[tuple[str, Callable[..., Any]], ...],
         reduction: Reduction | None = None,
         retry_on: tuple[type[BaseException], ...] = (),
+        surroundings: Surroundings | None = None,
     ) -> None:
         self.stages = stages
         self.reduction = reduction
         self.retry_on = retry_on
+        self.surroundings = surroundings
         self.spreads = any(kind in (FILTER, FLAT_MAP) for kind, _ in stages)
         self._run: Callable[[Any], Any] | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Task, (self.stages, self.reduction, self.retry_on)
+        return Task, (self.stages, self.reduction, self.retry_on, self.surroundings)
 
     @property
     def run(self) -> Callable[[Any], Any]:
         """The function from one item to its output."""
         if self._run is None:
-            self._run = _compose(self.stages, self.spreads)
+            given = self.surroundings.given if self.surroundings is not None else tuple
+            self._run = _compose(given(self.stages), self.spreads)
         return self._run
+
+    @property
+    def begin(self) -> Callable[[int], None] | None:
+        """What must be told the index of an item before it runs, or None."""
+        seeded = self.surroundings is not None and self.surroundings.seed is not None
+        return self.surroundings.begin if seeded else None  # type: ignore[union-attr]
 
 
 def _compose(stages: tuple[tuple[str, Callable[..., Any]], ...], spreads: bool) -> Callable[[Any], Any]:
