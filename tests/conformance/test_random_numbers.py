@@ -2,6 +2,7 @@
 
 import functools
 import random
+import warnings
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -258,3 +259,135 @@ def test_without_numpy_the_module_random_is_seeded_and_rng_is_refused():
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert "NumPy is not installed" in done.stdout
+
+
+# -- without a seed -----------------------------------------------------------------------------------------
+
+
+class Sampler:
+    """Holds a generator of its own."""
+
+    def __init__(self):
+        self.source = random.Random(3)
+
+    def sample(self, _):
+        return self.source.random()
+
+
+def warned(call):
+    """The warnings of a call, which are about random numbers only."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        call()
+    assert {each.category for each in caught} <= {ac.RandomStateWarning}
+    return [str(each.message) for each in caught]
+
+
+@pytest.mark.parametrize(
+    "function", [lambda x: random.random(), lambda x: numpy.random.rand()], ids=["random", "numpy"]
+)
+def test_a_call_whose_items_drew_from_unseeded_generators_says_so_once(parallel, function):
+    for _ in range(2):  # on warm workers too
+        (message,) = warned(lambda: parallel.map(function, range(30)))
+        assert "the results differ from the loop's" in message
+        assert "write seed=1" in message
+
+
+def test_a_stream_and_a_reduction_say_so_too(parallel):
+    stream = parallel.par(range(30)).map(lambda x: random.random())
+    for ending in (stream.sum, stream.collect, lambda: list(stream)):
+        assert len(warned(ending)) == 1
+
+
+def test_the_warning_points_at_the_user_s_own_line():
+    with pytest.warns(ac.RandomStateWarning) as caught:
+        ac.map(lambda x: random.random(), range(4), engine="processes", n_jobs=2)
+        iter_line = list(ac.par(range(4), engine="processes", n_jobs=2).map(lambda x: random.random()))
+    assert len(iter_line) == 4
+    assert [each.filename for each in caught] == [__file__] * 2
+
+
+def test_auto_says_so_where_items_have_moved():
+    def function(x):
+        return random.random() + on.burn(x, 0.01)
+
+    assert len(warned(lambda: ac.map(function, range(40), n_jobs=2))) == 1
+
+
+def test_what_draws_nothing_says_nothing(way):
+    assert warned(lambda: way.map(on.double, range(30))) == []
+
+
+def test_what_is_seeded_says_nothing(moving):
+    assert warned(lambda: moving.map(draw_from_globals, range(30), seed=1)) == []
+
+
+def test_what_runs_inline_says_nothing():
+    """It is the loop's own numbers."""
+    random.seed(1)
+    loop = [random.random() for _ in range(20)]
+    random.seed(1)
+    assert ac.map(lambda x: random.random(), range(20)) == loop
+    random.seed(1)
+    assert ac.map(lambda x: random.random(), range(20), engine="inline") == loop
+
+
+module_generator = numpy.random.default_rng(1)
+
+
+def holding_functions():
+    captured = numpy.random.RandomState(1)
+    listed = [random.Random(1)]
+    return {
+        "closure": (lambda x: captured.rand(), "captured"),
+        "global": (lambda x: module_generator.random(), "module_generator"),
+        "container": (lambda x: listed[0].random(), r"listed\[0\]"),
+        "method": (Sampler().sample, "source"),
+        "partial": (functools.partial(draw, rng=numpy.random.default_rng(1)), "'rng'"),
+        "default": (lambda x, source=captured: source.rand(), r"\[0\]"),
+        "generator's own": (numpy.random.default_rng(1).normal, "normal"),
+    }
+
+
+@pytest.mark.parametrize("kind", list(holding_functions()))
+def test_a_generator_that_the_function_holds_is_named(moving, kind):
+    function, name = holding_functions()[kind]
+    with pytest.warns(
+        ac.RandomStateWarning, match=f"`.*{name}.*` is a random generator that the function holds"
+    ):
+        moving.map(function, range(4))
+
+
+def test_threads_share_what_the_function_holds():
+    assert warned(lambda: ac.map(Sampler().sample, range(4), engine="threads", n_jobs=2)) == []
+
+
+def test_what_libraries_keep_for_themselves_is_not_meant(moving):
+    from tempfile import mkdtemp  # draws names from a generator of its module
+
+    assert warned(lambda: moving.map(lambda x: x or mkdtemp(), [1, 2])) == []
+
+
+@pytest.mark.parametrize(
+    "function", [random.random, random.choice, numpy.random.rand], ids=["random", "choice", "rand"]
+)
+def test_methods_of_the_process_s_own_generators_travel_by_name(moving, function, tmp_path):
+    """Their state does not: workers would all draw the same."""
+    argument = {"choice": (range(10**9),)}.get(function.__name__, ())
+
+    def directly(x):
+        on.meet(str(tmp_path), 2, x)
+        return float(function(*argument))
+
+    with pytest.warns(ac.RandomStateWarning, match="drew from the generators"):
+        assert len(set(moving.map(directly, range(2), chunksize=1))) == 2
+    with pytest.warns(ac.RandomStateWarning, match="drew from the generators"):
+        assert len(set(moving.starmap(function, [argument] * 20, chunksize=1))) == 20
+
+
+def test_a_warning_that_is_an_error_leaves_the_pool_usable(moving):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(ac.RandomStateWarning):
+            moving.map(lambda x: random.random(), range(4))
+        assert moving.map(on.double, range(4)) == [0, 2, 4, 6]

@@ -269,7 +269,8 @@ def test_workers_without_a_seed_do_not_repeat_each_other(moving, tmp_path):
         on.meet(str(tmp_path), 2, x)
         return random.random()
 
-    results = moving.map(draw, range(2), chunksize=1)
+    with pytest.warns(ac.RandomStateWarning, match="write seed=1"):
+        results = moving.map(draw, range(2), chunksize=1)
     assert len(set(results)) == 2
 
 

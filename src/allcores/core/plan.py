@@ -51,6 +51,11 @@ class Facts(NamedTuple):
     gil: bool = True
     setup_seconds: float = 0.0  # what each worker does before its first item, threads too
 
+    @property
+    def answer_seconds(self) -> float:
+        """Until a process begins its first item."""
+        return self.boot_seconds + self.setup_seconds
+
 
 class Plan:
     """How a job will run, and why.
@@ -128,10 +133,9 @@ def choose(
     computing_jobs = max(1, min(n_jobs or facts.cores, left))
     waiting_jobs = max(1, min(n_jobs or MOST_WAITING, left))
     at_once = max(computing_jobs, waiting_jobs) if waits else computing_jobs
-    threads = None
-    if waits and THREADS not in refused:
-        threads = facts.setup_seconds + _threads_seconds(sample, left, waiting_jobs)
-    facts = facts._replace(boot_seconds=facts.boot_seconds + facts.setup_seconds)
+    threads = (
+        _threads_seconds(sample, left, waiting_jobs, facts) if waits and THREADS not in refused else None
+    )
     processes = _processes_seconds(sample, left, facts, at_once) if PROCESSES not in refused else None
     seconds = {INLINE: work, THREADS: threads, PROCESSES: processes}
     reasons = [_measured(sample, waits), _what_is_left(left, remaining, work)]
@@ -145,7 +149,7 @@ def choose(
         return Plan(THREADS, first, waiting_jobs, seconds, reasons)
     if processes is not None and computing_jobs > 1 and _surely_pay(sample, left, facts, at_once):
         reasons.append(
-            f"processes answer after {in_words(facts.boot_seconds)}, and then {at_once} work at once"
+            f"processes answer after {in_words(facts.answer_seconds)}, and then {at_once} work at once"
         )
         most = max(computing_jobs, waiting_jobs)  # should the items wait after all
         return Plan(PROCESSES, computing_jobs, most, seconds, reasons)
@@ -196,19 +200,19 @@ def _surely_pay(sample: Sample, left: int, facts: Facts, jobs: int) -> bool:
     return gain > max(LEAST_GAIN_SECONDS, LEAST_PROCESSES_GAIN_SHARE * work)
 
 
-def _threads_seconds(sample: Sample, left: int, jobs: int) -> float:
+def _threads_seconds(sample: Sample, left: int, jobs: int, facts: Facts) -> float:
     cost, cpu = sample.seconds / sample.items, sample.cpu_seconds / sample.items
     waves = -(-left // jobs)
-    return max(waves * cost, left * (cpu + THREAD_DISPATCH_SECONDS))
+    return facts.setup_seconds + max(waves * cost, left * (cpu + THREAD_DISPATCH_SECONDS))
 
 
 def _processes_seconds(sample: Sample, left: int, facts: Facts, jobs: int) -> float:
     """Until the workers answer the caller works alone; then all of them do, but the caller needs a core too."""
     cost = sample.seconds / sample.items
     work = left * cost
-    if work <= facts.boot_seconds:
+    if work <= facts.answer_seconds:
         return work
-    rest = left - facts.boot_seconds / cost
+    rest = left - facts.answer_seconds / cost
     transport = UNKNOWN_TRANSPORT_SECONDS if sample.transport_seconds is None else sample.transport_seconds
     dispatch = CHUNK_DISPATCH_SECONDS * max(1.0, rest * cost / 0.005)
     caller = rest * (CALLER_ITEM_SECONDS + transport / 2) + dispatch
@@ -216,7 +220,7 @@ def _processes_seconds(sample: Sample, left: int, facts: Facts, jobs: int) -> fl
     per_item = WORKER_ITEM_SECONDS + transport / 2
     workers = max(rest * (cost + per_item) / jobs, cost)
     cores = (caller + rest * (computing + per_item)) / facts.cores
-    return facts.boot_seconds + max(caller, workers, cores)
+    return facts.answer_seconds + max(caller, workers, cores)
 
 
 def _measured(sample: Sample, waits: bool) -> str:

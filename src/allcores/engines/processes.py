@@ -192,6 +192,14 @@ class Processes:
         if self._crew is not None:
             self._crew.words.cancel()
 
+    def drew(self) -> bool:
+        """Whether items have drawn from unseeded generators of their workers."""
+        crew = self._crew
+        if crew is None:
+            return False
+        seats = [crew.seat_of(worker) for worker in self._indices]
+        return any(crew.words.drew(seat.number) for seat in seats if seat is not None)
+
     def close(self, reuse: bool) -> None:
         """Gives the crew back."""
         self._closed = True

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from allcores.core.events import Event, ItemsDone, Outcome, StartFailed, WorkerReady
 from allcores.engines.base import Payload
 from allcores.errors import StartError
-from allcores.tasks import inner_threads, place
+from allcores.tasks import generators, inner_threads, place
 from allcores.tasks.run import reduced, run_items
 from allcores.tasks.task import Task
 
@@ -66,6 +66,7 @@ class Threads:
         self._task = task
         self._context = context or contextvars.copy_context()
         self._cores = cores
+        self._generators = generators.states()
         self._inner_threads = inner_threads
         self._seats: dict[int, Seat] = {}
         self._events: SimpleQueue[Event | None] = SimpleQueue()
@@ -124,6 +125,10 @@ class Threads:
     def cancel(self) -> None:
         """No thread starts another item."""
         self._cancelled = True
+
+    def drew(self) -> bool:
+        """Whether items have drawn from generators that all threads share."""
+        return generators.moved(self._generators, generators.states())
 
     def close(self, reuse: bool) -> None:
         """Lets every thread go as soon as it is done with what it runs."""

@@ -13,7 +13,7 @@ import mmap
 import os
 import sys
 
-from allcores.tasks.place import CORES, INDEX, INNER_THREADS
+from allcores.tasks.place import CORES, DREW, INDEX, INNER_THREADS
 
 LINE_WORDS = 8
 LINE_BYTES = 8 * LINE_WORDS
@@ -60,6 +60,10 @@ class Words:
         """Gives the worker of this line its number in the present job."""
         self.view[line * LINE_WORDS + INDEX] = index + 1
 
+    def drew(self, line: int) -> bool:
+        """Whether the worker of this line has drawn from a generator of its process that nobody seeded."""
+        return bool(self.view[line * LINE_WORDS + DREW])
+
     def look(self, line: int) -> tuple[int | None, float]:
         """The item that the worker of this line runs (None: none) and since when, in seconds."""
         word = line * LINE_WORDS
@@ -72,7 +76,7 @@ class Words:
     def clear(self, line: int) -> None:
         """Makes a line ready for its next worker."""
         word = line * LINE_WORDS
-        self.view[word] = self.view[word + 1] = 0
+        self.view[word] = self.view[word + 1] = self.view[word + DREW] = 0
 
     def close(self) -> None:
         """Gives the memory back; later calls do nothing."""

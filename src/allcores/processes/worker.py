@@ -13,7 +13,7 @@ from time import monotonic_ns, perf_counter, thread_time
 from allcores.processes import child, wire
 from allcores.processes.loading import load, tell_failure
 from allcores.processes.words import LINE_WORDS, Words
-from allcores.tasks import inner_threads, pickling, place
+from allcores.tasks import generators, inner_threads, pickling, place
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def work(
     """The life of a worker; it may have read a few frames already."""
     try:
         task = obtain()
-        _reseed()
+        generators.reseed()
         place.sit_in_process(words, line * LINE_WORDS)
         inner_threads.follow_first(words[place.INNER_THREADS])
         if task.surroundings is not None:
@@ -48,12 +48,6 @@ def work(
         raise
     child.send(sock, wire.frame(wire.READY))
     Worker(sock, words, line, task).serve(decoder or wire.Decoder(), frames)
-
-
-def _reseed() -> None:
-    """Forks must not repeat each other's random numbers; ``random`` sees to itself."""
-    if "numpy.random" in sys.modules:
-        sys.modules["numpy.random"].seed()
 
 
 class Report:
@@ -95,6 +89,7 @@ class Worker:
         self._word = line * LINE_WORDS
         self._task = task
         self._wall = self._cpu = 0.0
+        self._may_draw = task.begin is None  # from generators that nobody seeded; asked once
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._let_go)
 
@@ -300,6 +295,9 @@ class Worker:
     def _flush(self, report: Report, last: bool) -> None:
         """Sends a report; from here on no item is running."""
         wall, cpu = perf_counter(), thread_time()
+        if self._may_draw:
+            self._may_draw = False
+            self._words[self._word + place.DREW] = generators.drawn()
         head = wire.done_head(wall - self._wall, cpu - self._cpu, last, report.runs, report.bodies)
         self._words[self._word] = 0
         child.flush_output()

@@ -24,6 +24,7 @@ from allcores.core.scheduler import Rules
 from allcores.errors import Failure, StartError, TaskTimeout, Unpicklable, WorkerLost
 from allcores.options import Options
 from allcores.processes import presence
+from allcores.runtime.draws import warn_of_draws
 from allcores.runtime.helper import Helper
 from allcores.runtime.planner import Planner, engine_named
 from allcores.runtime.pump import Here, Packed, Pump, Settled
@@ -119,6 +120,8 @@ class Caller:
             if self.source.error is not None:
                 raise self.source.error
             kill = False
+            if self.pump.engine is not None:
+                warn_of_draws(self.task, self.pump.engine)
         except (WorkerLost, StartError):
             kill = False
             _vanish_at_the_end()

@@ -18,6 +18,8 @@ except ImportError:
 
 import _functools  # type: ignore[import-not-found]
 
+from allcores.tasks.generators import reduce_own
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,7 +67,7 @@ class PlainPickler(Pickler):
             return import_module, (name,)
         if isinstance(value, type) and value.__module__ == "__main__":
             raise NotPlain(value.__qualname__)
-        return NotImplemented
+        return reduce_own(value) or NotImplemented
 
     def _function(self, function: FunctionType) -> Any:
         code = function.__code__

@@ -21,6 +21,7 @@ except ImportError:  # an interpreter whose pickle is written in Python
     from pickle import Pickler, Unpickler, dumps, loads
 
 from allcores.tasks.functions import PlainPickler, cached_function, reduce_cached
+from allcores.tasks.generators import reduce_own
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     Definitions = dict[str, Any]
 
 PROTOCOL = 5
+GENERATORS = (b"Random", b"randomstate")  # one that belongs to the process must not travel with its state
 MAIN = b"__main__"
 MULTIPROCESSING_MAIN = (
     "__mp_main__"  # what multiprocessing calls the main module where it has imported it again
@@ -55,7 +57,7 @@ def dump_task(task: Task) -> tuple[bytes, Definitions]:
     """The task as bytes, and the definitions of ``__main__`` that travel in them. Raises Unpicklable."""
     _know_the_other_main()
     plain = None if _registered_by_value() else _plain(task)
-    if plain is not None and MAIN not in plain:
+    if plain is not None and MAIN not in plain and not any(name in plain for name in GENERATORS):
         return plain + dumps({}, PROTOCOL), {}
     try:
         return _by_value(task)
@@ -283,6 +285,9 @@ def _recording_by_value(file: BytesIO) -> Any:
                 _record(self.recorded, value)
                 if type(value) is cached_function and value.__module__ == "__main__":
                     return reduce_cached(value)
+                own = reduce_own(value)
+                if own is not None:
+                    return own
                 return super().reducer_override(value)
 
         _classes["recording"] = Recording

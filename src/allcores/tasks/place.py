@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 # Places among the words that the caller shares with its worker processes: in line 0, and in a worker's own line.
 INNER_THREADS, CORES = 5, 6
-INDEX = 7
+DREW, INDEX = 6, 7
 
 _own: Any = _local()
 _process: tuple[memoryview, int] | None = None  # a worker process: its words, and where its own line begins

@@ -1,0 +1,49 @@
+"""Says once, when a call has ended, that its items drew random numbers which the loop would not have drawn."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+
+from allcores.core.plan import PROCESSES
+from allcores.errors import RandomStateWarning
+from allcores.tasks.generators import captured
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from allcores.tasks.task import Task
+
+_HOME = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_REMEDY = (
+    "write seed=1 (any number): then item i draws the same numbers wherever it runs, from `random`, from "
+    "`numpy.random`, or from rng where the function is def f(x, rng)"
+)
+
+
+def warn_of_draws(task: Task, engine: Any) -> None:
+    """Warns in the user's own line, if there is a reason to."""
+    holder = captured(task) if engine.name == PROCESSES else None
+    if holder is not None:
+        message = (
+            f"`{holder}` is a random generator that the function holds: each worker draws from a copy of its own, "
+            f"so workers repeat each other's numbers, and yours does not move. Instead, {_REMEDY}"
+        )
+    elif getattr(engine, "drew", bool)():
+        message = (
+            "items drew from the generators of `random` or `numpy.random` on several workers at once: "
+            f"unless it seeds them itself, the results differ from the loop's, and from call to call. Then {_REMEDY}"
+        )
+    else:
+        return
+    warnings.warn(message, RandomStateWarning, stacklevel=_users_level())
+
+
+def _users_level() -> int:
+    """How far up the first frame is that is not ours, as ``warnings.warn`` counts for who calls this."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_HOME):
+        frame, level = frame.f_back, level + 1
+    return level
