@@ -300,11 +300,13 @@ def test_a_stream_and_a_reduction_say_so_too(parallel):
 
 
 def test_the_warning_points_at_the_user_s_own_line():
-    with pytest.warns(ac.RandomStateWarning) as caught:
-        ac.map(lambda x: random.random(), range(4), engine="processes", n_jobs=2)
-        iter_line = list(ac.par(range(4), engine="processes", n_jobs=2).map(lambda x: random.random()))
-    assert len(iter_line) == 4
-    assert [each.filename for each in caught] == [__file__] * 2
+    for call in (
+        lambda function: ac.map(function, range(4), engine="processes", n_jobs=2),
+        lambda function: list(ac.par(range(4), engine="processes", n_jobs=2).map(function)),
+    ):
+        with pytest.warns(ac.RandomStateWarning) as caught:
+            call(lambda x: random.random())
+        assert [each.filename for each in caught] == [__file__]
 
 
 def test_auto_says_so_where_items_have_moved():
