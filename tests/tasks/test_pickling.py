@@ -77,6 +77,14 @@ def test_plain_functions_of_main_need_no_cloudpickle(main):
     assert (function.mark, function.__doc__, function.__annotations__) == ("kept", "doc", {"y": int})
 
 
+def test_nor_does_it_where_multiprocessing_is_loaded():
+    import multiprocessing  # noqa: F401  (calls the main module __mp_main__ as well)
+
+    unit = 1
+    data, _ = pickling.dump_task(task(lambda x: x + unit))
+    assert b"cloudpickle" not in data
+
+
 def test_functions_by_value_find_the_builtins():
     data, _ = pickling.dump_task(task(lambda name: (__import__(name), eval("len(name)"), print)))
     assert b"cloudpickle" not in data

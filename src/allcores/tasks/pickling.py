@@ -219,7 +219,7 @@ def _registered_by_value() -> bool:
 def _know_the_other_main() -> None:
     """In a process that multiprocessing has spawned, what is defined in the main script travels by value too."""
     module = sys.modules.get(MULTIPROCESSING_MAIN)
-    if module is not None:
+    if getattr(module, "__name__", None) == MULTIPROCESSING_MAIN:  # elsewhere it is but an alias for __main__
         import cloudpickle
 
         cloudpickle.register_pickle_by_value(module)
