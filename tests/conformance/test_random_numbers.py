@@ -295,8 +295,16 @@ def test_a_call_whose_items_drew_from_unseeded_generators_says_so_once(parallel,
 
 def test_a_stream_and_a_reduction_say_so_too(parallel):
     stream = parallel.par(range(30)).map(lambda x: random.random())
-    for ending in (stream.sum, stream.collect, lambda: list(stream)):
+    for ending in (stream.sum, stream.collect):
         assert len(warned(ending)) == 1
+    assert len(warned(lambda: list(stream))) == (parallel.name != "threads")
+
+
+def test_numbers_that_the_caller_draws_meanwhile_are_his_own(parallel):
+    items = (random.random() for _ in range(30))
+    assert warned(lambda: parallel.map(on.double, items)) == []
+    stream = parallel.par(range(30)).map(on.double)
+    assert warned(lambda: [random.random() for _ in stream]) == []
 
 
 def test_the_warning_points_at_the_user_s_own_line():

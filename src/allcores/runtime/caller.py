@@ -121,7 +121,7 @@ class Caller:
                 raise self.source.error
             kill = False
             if self.pump.engine is not None:
-                warn_of_draws(self.task, self.pump.engine)
+                warn_of_draws(self.task, self.pump.engine, self.source.random_access and not self._streaming)
         except (WorkerLost, StartError):
             kill = False
             _vanish_at_the_end()

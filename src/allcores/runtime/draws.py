@@ -6,7 +6,7 @@ import os
 import sys
 import warnings
 
-from allcores.core.plan import PROCESSES
+from allcores.core.plan import PROCESSES, THREADS
 from allcores.errors import RandomStateWarning
 from allcores.tasks.generators import captured
 
@@ -23,15 +23,19 @@ _REMEDY = (
 )
 
 
-def warn_of_draws(task: Task, engine: Any) -> None:
-    """Warns in the user's own line, if there is a reason to."""
+def warn_of_draws(task: Task, engine: Any, undisturbed: bool) -> None:
+    """Warns in the user's own line, if there is a reason to.
+
+    ``undisturbed``: beside the items no code of the user's has run, neither an iterator nor a consumer. Threads
+    share their generators with it, and nobody can tell who drew.
+    """
     holder = captured(task) if engine.name == PROCESSES else None
     if holder is not None:
         message = (
             f"`{holder}` is a random generator that the function holds: each worker draws from a copy of its own, "
             f"so workers repeat each other's numbers, and yours does not move. Instead, {_REMEDY}"
         )
-    elif getattr(engine, "drew", bool)():
+    elif (undisturbed or engine.name != THREADS) and getattr(engine, "drew", bool)():
         message = (
             "items drew from the generators of `random` or `numpy.random` on several workers at once: "
             f"unless it seeds them itself, the results differ from the loop's, and from call to call. Then {_REMEDY}"
