@@ -2,8 +2,8 @@
 
     Exception
     └── AllcoresError             everything below; catch this to catch us and not the user's own errors
-        ├── WorkerLost            a worker process died while it ran an item: .index, .signal, .exitcode
-        ├── TaskTimeout           an item ran longer than ``timeout`` (a TimeoutError): .index, .seconds
+        ├── WorkerLost            a worker process died while it ran an item: .index, .signal, .exitcode, .output
+        ├── TaskTimeout           an item ran longer than ``timeout`` (a TimeoutError): .index, .seconds, .output
         ├── DeadlineExceeded      the job ran longer than ``deadline`` (a TimeoutError): .seconds
         ├── Unpicklable           a function, item or result cannot travel (a TypeError): .what, .path
         ├── RemoteError           an exception of the user's that could not be rebuilt here: .type_name, .text
@@ -33,6 +33,7 @@ class WorkerLost(AllcoresError):
         index: position of the item that was running, or None if none was.
         signal: number of the signal that ended the worker, or None if it exited by itself or nobody knows.
         exitcode: exit status of the worker, or None if a signal ended it or nobody knows.
+        output: the last 4 KB that the worker wrote and nobody has seen, its Python stack after a crash included.
     """
 
     def __init__(
@@ -41,11 +42,13 @@ class WorkerLost(AllcoresError):
         index: int | None = None,
         signal: int | None = None,
         exitcode: int | None = None,
+        output: str = "",
     ) -> None:
-        super().__init__(message, index, signal, exitcode)
+        super().__init__(message, index, signal, exitcode, output)
         self.index = index
         self.signal = signal
         self.exitcode = exitcode
+        self.output = output
 
     def __str__(self) -> str:
         return str(self.args[0])
@@ -57,12 +60,14 @@ class TaskTimeout(AllcoresError, TimeoutError):
     Attributes:
         index: position of the item.
         seconds: the timeout that it passed.
+        output: the last 4 KB that the worker wrote and nobody has seen, and its Python stack when it was stopped.
     """
 
-    def __init__(self, message: str, index: int, seconds: float) -> None:
-        super().__init__(message, index, seconds)
+    def __init__(self, message: str, index: int, seconds: float, output: str = "") -> None:
+        super().__init__(message, index, seconds, output)
         self.index = index
         self.seconds = seconds
+        self.output = output
 
     def __str__(self) -> str:
         return str(self.args[0])

@@ -28,7 +28,8 @@ from allcores.core import commands as do
 from allcores.core import events as happened
 from allcores.core.events import VALUES, Event, Outcome
 from allcores.engines.base import Payload
-from allcores.tasks.run import reduced, run_items
+from allcores.tasks.output import run_keeping
+from allcores.tasks.run import reduced
 from allcores.tasks.surroundings import Inline
 from allcores.tasks.task import Task
 
@@ -360,7 +361,7 @@ class SimJob:
         order.next += 1
         self._note(ItemEnded(seat.worker, index))
         with Inline(self._task):
-            seat.unsent += run_items(self._task, index, [order.items[index - order.first]])
+            seat.unsent += run_keeping(self._task, index, [order.items[index - order.first]])
         seat.unsent_seconds += self._clock - seat.since
         seat.running = None
         if order.next == order.stop or self._cancelled:

@@ -50,6 +50,7 @@ class DeliverLost(NamedTuple):
     signal: int | None
     exitcode: int | None
     cause: str
+    output: str = ""
 
 
 class DeliverTimeout(NamedTuple):
@@ -58,6 +59,7 @@ class DeliverTimeout(NamedTuple):
     item: int
     chunk: int
     seconds: float
+    output: str = ""
 
 
 class Forget(NamedTuple):

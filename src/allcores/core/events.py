@@ -11,6 +11,8 @@ VALUES = 0  # one body for each item of [start, stop)
 NODE = 1  # one reduced value for all of [start, stop)
 ERROR = 2  # the item `start` failed; the body is its exception
 
+Printed = tuple[int, int, str | bytes]  # index of the item, descriptor (1 or 2), what was written
+
 
 class Outcome(NamedTuple):
     """What became of the consecutive items [start, stop)."""
@@ -21,6 +23,7 @@ class Outcome(NamedTuple):
     body: Any
     size_bytes: int = 0
     retryable: bool = False
+    printed: tuple[Printed, ...] = ()
 
 
 class Offered(NamedTuple):
@@ -61,13 +64,14 @@ class ItemsDone(NamedTuple):
 
 
 class WorkerLost(NamedTuple):
-    """A worker is gone; ``running`` is the item that it was running, if any."""
+    """A worker is gone; ``running`` is the item that it was running, if any; ``output``: its last words."""
 
     worker: int
     running: int | None
     signal: int | None
     exitcode: int | None
     cause: str
+    output: str = ""
 
 
 class Seen(NamedTuple):

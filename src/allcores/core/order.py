@@ -33,6 +33,10 @@ class InOrder(Generic[Thing]):
         self._next, thing = self._held.pop(self._next)
         return thing
 
+    def is_next(self, start: int) -> bool:
+        """Whether everything before this item has been taken."""
+        return start == self._next
+
     def rest(self) -> list[Thing]:
         """Everything that is still held, by index."""
         return [self._held[start][1] for start in sorted(self._held)]
@@ -51,6 +55,10 @@ class AsFinished(Generic[Thing]):
     def take(self) -> Thing | None:
         """What came first, or None."""
         return self._held.popleft() if self._held else None
+
+    def is_next(self, start: int) -> bool:
+        """Whether nothing waits to be taken."""
+        return not self._held
 
     def rest(self) -> list[Thing]:
         """Everything that is still held."""

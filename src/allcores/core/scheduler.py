@@ -369,9 +369,10 @@ class Scheduler:
         if may_retry and not self._tried_in_vain(index, chunk, now):
             return
         if timed_out:
-            commands.append(do.DeliverTimeout(index, chunk, self.rules.timeout or 0.0))
+            commands.append(do.DeliverTimeout(index, chunk, self.rules.timeout or 0.0, lost.output))
         else:
-            commands.append(do.DeliverLost(index, chunk, lost.signal, lost.exitcode, lost.cause))
+            cause, output = lost.cause, lost.output
+            commands.append(do.DeliverLost(index, chunk, lost.signal, lost.exitcode, cause, output))
         self._count_settled(1, chunk, commands)
         self._error_settled(index)
 

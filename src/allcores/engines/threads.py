@@ -17,7 +17,8 @@ from allcores.core.events import Event, ItemsDone, Outcome, StartFailed, WorkerR
 from allcores.engines.base import Payload
 from allcores.errors import StartError
 from allcores.tasks import generators, inner_threads, place
-from allcores.tasks.run import reduced, run_items
+from allcores.tasks.output import run_keeping
+from allcores.tasks.run import reduced
 from allcores.tasks.task import Task
 
 FLUSH_SECONDS = 0.002
@@ -167,7 +168,7 @@ class Threads:
                 return go_on and not self._cancelled
 
             seat.running, seat.since = start + done, began
-            outcomes = run_items(self._task, start + done, items[done:], proceed=proceed)
+            outcomes = run_keeping(self._task, start + done, items[done:], proceed=proceed)
             seat.running = None
             seconds, cpu_seconds = time.monotonic() - began, time.thread_time() - cpu_began
             done = outcomes[-1].stop - start if outcomes else done

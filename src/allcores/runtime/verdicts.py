@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from allcores.errors import DeadlineExceeded, TaskTimeout, WorkerLost
 
 LIKELY_CAUSES = {
@@ -19,7 +21,9 @@ LIKELY_CAUSES = {
 }
 
 
-def worker_lost(item: int | None, signal: int | None, exitcode: int | None, cause: str) -> WorkerLost:
+def worker_lost(
+    item: int | None, signal: int | None, exitcode: int | None, cause: str, output: str = ""
+) -> WorkerLost:
     """The error for an item whose worker died while it ran.
 
     >>> error = worker_lost(3, None, 7, "")
@@ -39,17 +43,28 @@ def worker_lost(item: int | None, signal: int | None, exitcode: int | None, caus
     else:
         how = f"is gone: {cause or 'nobody could say why'}"
     advice = "To keep the other results write on_error='return'; to try again, retries=1."
-    return WorkerLost(f"{what} {how}. {advice}", item, signal, exitcode)
+    return _with_last_words(WorkerLost(f"{what} {how}. {advice}", item, signal, exitcode, output))
 
 
-def task_timeout(item: int, seconds: float) -> TaskTimeout:
+def task_timeout(item: int, seconds: float, output: str = "") -> TaskTimeout:
     """The error for an item that ran too long."""
-    return TaskTimeout(
+    told = TaskTimeout(
         f"item {item} ran longer than timeout={seconds:g} s and its worker was stopped. "
         "To keep the other results write on_error='return'; to allow more, a larger timeout.",
         item,
         seconds,
+        output,
     )
+    return _with_last_words(told)
+
+
+Told = TypeVar("Told", WorkerLost, TaskTimeout)
+
+
+def _with_last_words(error: Told) -> Told:
+    if error.output:
+        error.add_note(f"allcores: the last that the worker wrote:\n{error.output.rstrip()}")
+    return error
 
 
 def deadline_exceeded(seconds: float) -> DeadlineExceeded:

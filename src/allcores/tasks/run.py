@@ -10,6 +10,7 @@ import time
 
 from allcores.core.combine import Collector, StepFailed
 from allcores.core.events import ERROR, NODE, VALUES, Outcome
+from allcores.core.printed import shared_out
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,6 +36,19 @@ class Attempts:
 ONCE = Attempts(0, 0.0)
 
 
+class Ledger:
+    """Where a run stands, for who wants to know: it runs item ``start + len(outputs)``."""
+
+    __slots__ = ("outputs", "start")
+
+    def __init__(self) -> None:
+        self.start = 0
+        self.outputs: list[Any] = []
+
+    def forget(self, index: int) -> None:
+        """An item is tried again."""
+
+
 def run_items(
     task: Task,
     first: int,
@@ -43,6 +57,7 @@ def run_items(
     proceed: Callable[[], bool] | None = None,
     stop_on_error: bool = False,
     attempts: Attempts = ONCE,
+    ledger: Ledger | None = None,
 ) -> list[Outcome]:
     """Runs items in order; outcomes cover all of them, up to where ``proceed`` said no or an error stopped it.
 
@@ -52,6 +67,8 @@ def run_items(
     outputs: list[Any] = []
     start = first
     begin = task.begin
+    if ledger is not None:
+        ledger.start, ledger.outputs = start, outputs
     remaining = iter(items) if proceed is None else _while(proceed, items)
     for item in remaining:
         try:
@@ -69,7 +86,7 @@ def run_items(
         except BaseException as raised:
             error: BaseException | None = raised
             if attempts.retries and not isinstance(raised, KeyboardInterrupt):
-                error = _try_again(task, item, raised, attempts, outputs, start)
+                error = _try_again(task, item, raised, attempts, outputs, start, ledger)
             if error is None:
                 continue
             index = start + len(outputs)
@@ -78,6 +95,8 @@ def run_items(
                 outcomes.append(Outcome(start, index, VALUES, outputs))
             outcomes.append(Outcome(index, index + 1, ERROR, error, 0, isinstance(error, task.retry_on)))
             start, outputs = index + 1, []
+            if ledger is not None:
+                ledger.start, ledger.outputs = start, outputs
             if stop_on_error:
                 return outcomes
     if outputs:
@@ -99,7 +118,13 @@ def _while(proceed: Callable[[], bool], items: Sequence[Any]) -> Iterator[Any]:
 
 
 def _try_again(
-    task: Task, item: Any, error: BaseException, attempts: Attempts, outputs: list[Any], start: int
+    task: Task,
+    item: Any,
+    error: BaseException,
+    attempts: Attempts,
+    outputs: list[Any],
+    start: int,
+    ledger: Ledger | None,
 ) -> BaseException | None:
     """Repeats an item as often as allowed; its output joins ``outputs``, or its last error is returned."""
     for _ in range(attempts.retries):
@@ -107,6 +132,8 @@ def _try_again(
             return error
         if attempts.wait_seconds:
             attempts.sleep(attempts.wait_seconds)
+        if ledger is not None:
+            ledger.forget(start + len(outputs))
         try:
             if task.begin is not None:
                 task.begin(start + len(outputs))
@@ -134,7 +161,8 @@ def reduced(task: Task, outcomes: list[Outcome]) -> list[Outcome]:
                 Outcome(outcome.start, failed.index, VALUES, outcome.body[: failed.index - outcome.start])
             )
             result.append(Outcome(failed.index, failed.index + 1, ERROR, failed.__cause__))
-            return [each for each in result if each.start < each.stop]
+            result = [each for each in result if each.start < each.stop]
+            break
         for start, stop, is_node, value in collector.take():
             result.append(Outcome(start, stop, NODE if is_node else VALUES, value))
-    return result
+    return shared_out(result, [each for outcome in outcomes if outcome.kind == VALUES for each in outcome.printed])

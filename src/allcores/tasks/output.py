@@ -1,0 +1,152 @@
+"""What items print in this process: held back, where it would come out of turn, until their result is delivered.
+
+While items run whose output is to be kept, the ``write`` of the streams that are ``sys.stdout`` and ``sys.stderr``
+is replaced, on the object itself: whoever holds the stream (a logging handler) goes the same way, and nobody ever
+finds a stranger in ``sys.stdout``. Whose output it is says a context variable; everybody else's passes through.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+from contextvars import ContextVar
+
+from allcores.core.events import Outcome
+from allcores.core.printed import shared_out
+from allcores.tasks.run import ONCE, Attempts, Ledger, run_items
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from typing import Any
+
+    from allcores.core.events import Printed
+    from allcores.tasks.task import Task
+
+
+class Sink(Ledger):
+    """Keeps what consecutive items print.
+
+    Attributes:
+        printed: what was kept, in the order in which it was written.
+        live: the item whose output need not be kept, since it comes next anyway.
+        closed: nobody will look any more.
+    """
+
+    __slots__ = ("closed", "live", "printed", "streams")
+
+    def __init__(self, live: int | None = None) -> None:
+        super().__init__()
+        self.printed: list[Printed] = []
+        self.live = live
+        self.closed = False
+        self.streams = (sys.stdout, sys.stderr)
+
+    def keeps(self, stream: Any, text: Any) -> bool:
+        """Takes a text that was written to a stream, if it is one to keep."""
+        index = self.start + len(self.outputs)
+        if self.closed or index == self.live or not isinstance(text, str):
+            return False
+        for number, own in enumerate(self.streams, 1):
+            if stream is own:  # not one that the item itself has put in its place
+                self.printed.append((index, number, text))
+                return True
+        return False
+
+    def forget(self, index: int) -> None:
+        """This item is tried again: only its last attempt counts."""
+        self.printed = [each for each in self.printed if each[0] != index]
+
+
+_sink: ContextVar[Sink | None] = ContextVar("allcores_sink", default=None)
+_lock = threading.Lock()
+_replaced: dict[int, list[Any]] = {}  # by stream: how many want it so, the stream, what its own attributes said
+
+
+def run_keeping(
+    task: Task,
+    first: int,
+    items: Sequence[Any],
+    *,
+    live: bool = False,
+    proceed: Callable[[], bool] | None = None,
+    stop_on_error: bool = False,
+    attempts: Attempts = ONCE,
+) -> list[Outcome]:
+    """Like ``run_items``; what the items print travels with their outcomes (``live``: but not the first one's)."""
+    sink = Sink(first if live else None)
+    token = _sink.set(sink)
+    _replace(sink.streams)
+    try:
+        outcomes = run_items(
+            task, first, items, proceed=proceed, stop_on_error=stop_on_error, attempts=attempts, ledger=sink
+        )
+    finally:
+        _restore(sink.streams)
+        sink.closed = True
+        _sink.reset(token)
+    return shared_out(outcomes, sink.printed)
+
+
+def show(printed: Iterable[Printed]) -> None:
+    """Writes what items have printed to where the caller's output goes now."""
+    for _, number, text in printed:
+        stream = sys.stdout if number == 1 else sys.stderr
+        if stream is not None:
+            _write(stream, text)
+
+
+def _write(stream: Any, text: str | bytes) -> None:
+    if isinstance(text, bytes):
+        try:
+            text = text.decode()
+        except UnicodeDecodeError:  # no text at all
+            if hasattr(stream, "buffer"):
+                stream.flush()
+                stream.buffer.write(text)
+                stream.buffer.flush()
+                return
+            text = text.decode(errors="backslashreplace")  # type: ignore[union-attr]
+    try:
+        stream.write(text)
+    except UnicodeEncodeError as error:
+        stream.write(text.encode(error.encoding, "backslashreplace").decode(error.encoding))
+
+
+def _replace(streams: tuple[Any, ...]) -> None:
+    with _lock:
+        for stream in streams:
+            known = _replaced.get(id(stream))
+            if known is not None:
+                known[0] += 1
+            elif stream is not None:
+                before = getattr(stream, "__dict__", {}).get("write")
+                with contextlib.suppress(AttributeError, TypeError):  # then it writes at once, as ever
+                    stream.write = _writer(stream, stream.write)
+                    _replaced[id(stream)] = [1, stream, before]
+
+
+def _writer(stream: Any, write: Callable[[str], int]) -> Callable[[str], int]:
+    def keep_or_write(text: str, /) -> int:
+        sink = _sink.get()
+        if sink is not None and sink.keeps(stream, text):
+            return len(text)
+        return write(text)
+
+    return keep_or_write
+
+
+def _restore(streams: tuple[Any, ...]) -> None:
+    with _lock:
+        for stream in streams:
+            known = _replaced.get(id(stream))
+            if known is None:
+                continue
+            known[0] -= 1
+            if not known[0]:
+                del _replaced[id(stream)]
+                if known[2] is None:
+                    del stream.write
+                else:
+                    stream.write = known[2]
