@@ -15,7 +15,8 @@ def shared_out(outcomes: list[Outcome], printed: Sequence[Printed]) -> list[Outc
     """The outcomes of consecutive items, each with what its items have printed; what was printed before or behind
     all of them (by a thread that an item has left behind) goes with the first or the last.
 
-    >>> [each.printed for each in shared_out([Outcome(0, 2, 0, "ab"), Outcome(2, 3, 2, "c")], [(1, 1, "b"), (7, 1, "")])]
+    >>> shared = shared_out([Outcome(0, 2, 0, "ab"), Outcome(2, 3, 2, "c")], [(1, 1, "b"), (7, 1, "")])
+    >>> [each.printed for each in shared]
     [((1, 1, 'b'),), ((7, 1, ''),)]
     """
     if not printed or not outcomes:

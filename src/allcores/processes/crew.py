@@ -12,11 +12,14 @@ import selectors
 import signal
 from time import monotonic
 
-from allcores.core.events import Event, ItemsDone, Outcome, StartFailed, WorkerLost, WorkerReady
+from allcores.core.events import Event, ItemsDone, Outcome, Printed, StartFailed, WorkerLost, WorkerReady
+from allcores.core.printed import shared_out
 from allcores.errors import StartError
 from allcores.processes import wire
 from allcores.processes.channel import Channel, pair
-from allcores.processes.words import Words
+from allcores.processes.deaths import kill, stop_for_stack, verdict
+from allcores.processes.output import discard, last_words, open_output, room_bytes
+from allcores.processes.words import MOST_WORKERS, Words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +31,6 @@ if TYPE_CHECKING:
 
     Handler = Callable[[int], None]
 
-MOST_WORKERS = 1024  # at a time
 STATUS_SECONDS = 0.1  # for which the wait status of a worker that is gone is waited for
 POLL_SECONDS = 0.02  # between looks where nothing tells us of a death
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
@@ -43,13 +45,14 @@ class Seat:
         child_end: its end of the channel, kept until it is born, so that it can be handed to another template.
         pieces: number of pieces that it was sent and has not ended.
         defined: number of the job's definitions that it has.
+        printed: what its items have printed that it is about to report.
         status: its wait status, once known.
         due: when it will be given up, once it seems to be gone.
     """
 
     __slots__ = (
         "born", "channel", "child_end", "defined", "due", "number", "on_channel", "on_pidfd", "pidfd", "pieces",
-        "ready", "reason", "status", "stopped", "worker",
+        "printed", "ready", "reason", "status", "stopped", "worker",
     )  # fmt: skip
 
     def __init__(self, number: int, worker: int) -> None:
@@ -60,6 +63,7 @@ class Seat:
         self.pidfd: int | None = None
         self.born = self.ready = self.stopped = False
         self.pieces = self.defined = 0
+        self.printed: list[Printed] = []
         self.status: int | None = None
         self.reason = ""
         self.due: float | None = None
@@ -99,7 +103,7 @@ class Crew:
         self.setup = setup
         self.imports = imports
         self.threaded = threaded
-        self.words = Words.create(MOST_WORKERS)
+        self.words = Words.create(MOST_WORKERS, room_bytes())
         self._selector = selectors.DefaultSelector()
         self._bell, self._bell_end = pair()
         self._bell.setblocking(False)
@@ -190,6 +194,7 @@ class Crew:
         if seat is None:
             return
         if seat.born:
+            stop_for_stack(seat.pidfd, self.words, seat.number)
             self._kill(seat)
         else:
             seat.stopped = True
@@ -264,7 +269,7 @@ class Crew:
         seat = self._seats.get(number)
         if seat is None:  # given up before it was born
             if pidfd is not None:
-                _signal(pidfd)
+                kill(pidfd)
                 os.close(pidfd)
             return
         seat.born = True
@@ -393,7 +398,9 @@ class Crew:
     def _hear(self, seat: Seat, kind: int, body: bytes | bytearray) -> None:
         if kind == wire.DONE:
             wall, cpu, last, runs = wire.open_done(body)
-            outcomes = [_outcome(*run) for run in runs]
+            outcomes = shared_out([_outcome(*run) for run in runs], seat.printed)
+            if outcomes:
+                seat.printed = []
             if last:
                 seat.pieces -= 1
             if seat.worker is not None:
@@ -402,6 +409,8 @@ class Crew:
             seat.ready = True
             if seat.worker is not None:
                 self._events.append(WorkerReady(seat.worker))
+        elif kind == wire.OUTPUT:
+            seat.printed += open_output(body)
         elif kind == wire.FAILED:
             self.cannot_load(bytes(body))
 
@@ -432,7 +441,7 @@ class Crew:
 
     def _kill(self, seat: Seat) -> None:
         if seat.pidfd is not None and hasattr(signal, "pidfd_send_signal"):
-            _signal(seat.pidfd)
+            kill(seat.pidfd)
         else:
             self._parent.kill(seat)
 
@@ -448,9 +457,11 @@ class Crew:
         if seat.status is None and not seat.stopped:
             self._kill(seat)  # whatever it is that lives on, it is no worker of ours any more
         running, _ = self.words.look(seat.number)
-        number, code, cause = _verdict(seat)
+        number, code, cause = verdict(seat.status, seat.stopped, seat.reason)
         if seat.worker is not None:
-            self._events.append(WorkerLost(seat.worker, running, number, code, cause))
+            output = last_words(self.words, seat.number)
+            self._events.append(WorkerLost(seat.worker, running, number, code, cause, output))
+        discard(self.words, seat.number)
         self._remove(seat)
 
     def _remove(self, seat: Seat) -> None:
@@ -478,23 +489,3 @@ def _parent(crew: Crew, portable: bool) -> Forked | Fresh:
 def _outcome(run: wire.Run, bodies: list[memoryview]) -> Outcome:
     start, stop, kind, retryable, _ = run
     return Outcome(start, stop, kind, tuple(bodies), sum(map(len, bodies)), retryable)
-
-
-def _verdict(seat: Seat) -> tuple[int | None, int | None, str]:
-    """Signal, exit code and cause."""
-    status = seat.status
-    if seat.stopped:
-        return None, None, "it was stopped before it had started"
-    if status is None or status == -1:
-        return None, None, seat.reason or "nobody could tell how it ended"
-    code = os.waitstatus_to_exitcode(status) if os.name == "posix" else status >> 8
-    if code < 0:
-        return -code, None, seat.reason or f"killed by signal {-code}"
-    return None, code, seat.reason or f"exited with code {code}"
-
-
-def _signal(pidfd: int) -> None:
-    try:
-        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-    except (AttributeError, ProcessLookupError):
-        pass

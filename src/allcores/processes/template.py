@@ -99,7 +99,7 @@ class Template:
             self._let_go()
             obtain = self._obtain
             assert obtain is not None
-            child.live(lambda: work(sock, self._words.view, number, obtain))
+            child.live(lambda: work(sock, self._words, number, obtain))
         sock.close()
         pidfd = child.watch(pid)
         self._workers[pid] = (number, pidfd)
@@ -109,7 +109,6 @@ class Template:
     def _let_go(self) -> None:
         """In a child: closes what belongs to the template."""
         self._inbox.close()
-        os.close(self._words.handle)
         for _, pidfd in self._workers.values():
             if pidfd is not None:
                 os.close(pidfd)

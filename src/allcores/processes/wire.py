@@ -33,7 +33,9 @@ DEFINITIONS = 11  # classes and functions of the caller's __main__
 PIECE = 12  # items to run
 DONE = 13  # what became of items
 
-LAST_KIND = DONE
+OUTPUT = 14  # what items have printed that the next DONE tells of
+
+LAST_KIND = OUTPUT
 MAGIC = 0xAC
 LIMIT_BYTES = 1 << 40
 SCRATCH_BYTES = 1 << 16

@@ -2,13 +2,14 @@
 
 Line 0 holds the cancel epoch: a worker ends its piece when the epoch is not the one the piece was sent in.
 Every other line belongs to one worker: [index of the running item + 1, or 0; the monotonic nanoseconds at
-which it began]. ``tasks.place`` names the words that tell a worker where it is. The memory has no name in the file
-system (Windows: a name that only handles keep alive).
+which it began; up to where its output was sent: see ``output``]. ``tasks.place`` names the words that tell a worker
+where it is. The memory has no name in the file system (Windows: a name that only handles keep alive).
 A line is as long as a cache line, so that workers do not slow each other down; a word is written in one go.
 """
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
 import sys
@@ -17,6 +18,8 @@ from allcores.tasks.place import CORES, DREW, INDEX, INNER_THREADS
 
 LINE_WORDS = 8
 LINE_BYTES = 8 * LINE_WORDS
+MOST_WORKERS = 1024  # at a time
+MOST_BYTES = LINE_BYTES * (MOST_WORKERS + 1)
 
 
 class Words:
@@ -34,14 +37,20 @@ class Words:
         if sys.platform == "win32":  # never run so far: nobody had a Windows machine at hand
             self._map = mmap.mmap(-1, size_bytes, tagname=f"allcores-{-handle}")
         else:
-            self._map = mmap.mmap(handle, size_bytes)
+            self._map = mmap.mmap(handle, size_bytes or min(os.fstat(handle).st_size, MOST_BYTES))
         self.view = memoryview(self._map).cast("Q")
 
     @classmethod
-    def create(cls, workers: int) -> Words:
-        """New words for at most ``workers`` workers at a time."""
+    def create(cls, workers: int, room_bytes: int = 0) -> Words:
+        """New words for at most ``workers`` workers at a time; the memory behind them, if there is to be any, is
+        nothing but addresses until somebody writes there.
+        """
         size_bytes = LINE_BYTES * (workers + 1)
-        return cls(_memory(size_bytes), size_bytes)
+        words = cls(nameless(size_bytes), size_bytes)
+        if room_bytes > size_bytes:
+            with contextlib.suppress(OSError):  # RLIMIT_FSIZE
+                os.ftruncate(words.handle, room_bytes)
+        return words
 
     @property
     def epoch(self) -> int:
@@ -76,7 +85,8 @@ class Words:
     def clear(self, line: int) -> None:
         """Makes a line ready for its next worker."""
         word = line * LINE_WORDS
-        self.view[word] = self.view[word + 1] = self.view[word + DREW] = 0
+        for each in (word, word + 1, word + 2, word + 3, word + DREW):
+            self.view[each] = 0
 
     def close(self) -> None:
         """Gives the memory back; later calls do nothing."""
@@ -87,7 +97,8 @@ class Words:
             self.handle = -1
 
 
-def _memory(size_bytes: int) -> int:
+def nameless(size_bytes: int) -> int:
+    """A descriptor of new memory without a name."""
     if sys.platform == "win32":
         return -((os.getpid() << 32) | int.from_bytes(os.urandom(4), "little"))
     if hasattr(os, "memfd_create"):

@@ -12,6 +12,7 @@ from time import monotonic_ns, perf_counter, thread_time
 
 from allcores.processes import child, wire
 from allcores.processes.loading import load, tell_failure
+from allcores.processes.output import Capture
 from allcores.processes.words import LINE_WORDS, Words
 from allcores.tasks import generators, inner_threads, pickling, place
 
@@ -29,7 +30,7 @@ JOIN_BYTES = 1 << 18  # below this, one write of one string is cheaper than seve
 
 def work(
     sock: _socket.socket,
-    words: memoryview,
+    words: Words,
     line: int,
     obtain: Callable[[], Task],
     decoder: wire.Decoder | None = None,
@@ -39,15 +40,17 @@ def work(
     try:
         task = obtain()
         generators.reseed()
-        place.sit_in_process(words, line * LINE_WORDS)
-        inner_threads.follow_first(words[place.INNER_THREADS])
+        place.sit_in_process(words.view, line * LINE_WORDS)
+        inner_threads.follow_first(words.view[place.INNER_THREADS])
         if task.surroundings is not None:
             task.surroundings.enter(shared=False)
     except BaseException as error:
         tell_failure(sock, error)
         raise
+    capture = Capture(words, line)
+    os.close(words.handle)
     child.send(sock, wire.frame(wire.READY))
-    Worker(sock, words, line, task).serve(decoder or wire.Decoder(), frames)
+    Worker(sock, words.view, line, task, capture).serve(decoder or wire.Decoder(), frames)
 
 
 class Report:
@@ -83,11 +86,14 @@ class Report:
 class Worker:
     """One worker: its channel, its line of words, its task."""
 
-    def __init__(self, sock: _socket.socket, words: memoryview, line: int, task: Task) -> None:
+    def __init__(
+        self, sock: _socket.socket, words: memoryview, line: int, task: Task, capture: Capture
+    ) -> None:
         self._sock = sock
         self._words = words
         self._word = line * LINE_WORDS
         self._task = task
+        self._capture = capture
         self._wall = self._cpu = 0.0
         self._may_draw = task.begin is None  # from generators that nobody seeded; asked once
         if hasattr(os, "register_at_fork"):
@@ -114,6 +120,7 @@ class Worker:
         """In a fork that the user's function made: it must not hold our channel, nor go on with our work."""
         self._sock.close()
         self._words.release()
+        self._capture.let_go()
 
     def _run_piece(self, body: bytes | bytearray) -> None:
         start, stop, epoch, timed = wire.PIECE_HEAD.unpack_from(body)
@@ -135,7 +142,7 @@ class Worker:
         self, start: int, stop: int, lengths: memoryview, data: memoryview, epoch: int, timed: bool
     ) -> None:
         words, word = self._words, self._word
-        run, loads, dumps = self._task.run, pickling.loads, pickling.dumps
+        run, loads, dumps = self._capture.watched(self._task.run), pickling.loads, pickling.dumps
         begin = self._task.begin
         report = Report(start)
         bodies = report.bodies
@@ -181,7 +188,7 @@ class Worker:
         self, start: int, stop: int, lengths: memoryview, data: memoryview, epoch: int, timed: bool
     ) -> None:
         words, word = self._words, self._word
-        run, loads = self._task.run, pickling.loads
+        run, loads = self._capture.watched(self._task.run), pickling.loads
         begin = self._task.begin
         report = Report(start)
         outputs: list[Any] = []
@@ -301,6 +308,7 @@ class Worker:
         head = wire.done_head(wall - self._wall, cpu - self._cpu, last, report.runs, report.bodies)
         self._words[self._word] = 0
         child.flush_output()
+        printed = self._capture.take(report.start - 1)
         bodies = report.bodies
 
         def blame() -> (
@@ -308,6 +316,8 @@ class Worker:
         ):  # the channel is gone: the last item has closed it, or else nobody is left to mind
             self._words[self._word] = report.start
 
+        if printed:
+            child.send(self._sock, wire.frame(wire.OUTPUT, 0, printed), before_end=blame)
         if sum(map(len, bodies)) < JOIN_BYTES:
             child.send(self._sock, b"".join((head, *bodies)), before_end=blame)
         else:
@@ -338,7 +348,7 @@ def main() -> None:
         frames = decoder.filled(count)
     world, function = wire.open_setup(frames.pop(0)[3])
 
-    child.live(lambda: work(sock, words.view, line, lambda: load(world, function), decoder, frames))
+    child.live(lambda: work(sock, words, line, lambda: load(world, function), decoder, frames))
 
 
 def _shared_socket() -> Any:

@@ -192,9 +192,7 @@ class Pump:
         self._put(outcome, None if ran_here or engine is None else engine.unpack, chunk)
 
     def _deliver_lost(self, command: do.DeliverLost) -> None:
-        error = worker_lost(
-            command.item, command.signal, command.exitcode, command.cause, command.output
-        )
+        error = worker_lost(command.item, command.signal, command.exitcode, command.cause, command.output)
         self._put(Outcome(command.item, command.item + 1, ERROR, error), None, command.chunk)
 
     def _deliver_timeout(self, command: do.DeliverTimeout) -> None:

@@ -18,7 +18,7 @@ from allcores.tasks.run import ONCE, Attempts, Ledger, run_items
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from typing import Any
 
     from allcores.core.events import Printed
@@ -61,7 +61,9 @@ class Sink(Ledger):
 
 _sink: ContextVar[Sink | None] = ContextVar("allcores_sink", default=None)
 _lock = threading.Lock()
-_replaced: dict[int, list[Any]] = {}  # by stream: how many want it so, the stream, what its own attributes said
+_replaced: dict[
+    int, list[Any]
+] = {}  # by stream: how many want it so, the stream, what its own attributes said
 
 
 def run_keeping(

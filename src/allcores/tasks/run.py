@@ -165,4 +165,6 @@ def reduced(task: Task, outcomes: list[Outcome]) -> list[Outcome]:
             break
         for start, stop, is_node, value in collector.take():
             result.append(Outcome(start, stop, NODE if is_node else VALUES, value))
-    return shared_out(result, [each for outcome in outcomes if outcome.kind == VALUES for each in outcome.printed])
+    return shared_out(
+        result, [each for outcome in outcomes if outcome.kind == VALUES for each in outcome.printed]
+    )
