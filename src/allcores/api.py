@@ -20,6 +20,7 @@ from allcores.runtime.surround import surround
 from allcores.tasks.run import run_items
 from allcores.tasks.surroundings import Inline, generator
 from allcores.tasks.task import MAP, STARMAP, Task
+from allcores.tasks.tracebacks import users_frames_only
 
 Result = TypeVar("Result")
 
@@ -27,6 +28,7 @@ EXPLAIN_ITEMS = 3
 EXPLAIN_SECONDS = 0.2
 
 
+@users_frames_only
 def map(
     function: Callable[..., Result],
     /,
@@ -69,6 +71,7 @@ def map(
     return _collected(kind, function, iterables, kwargs, options)
 
 
+@users_frames_only
 def starmap(
     function: Callable[..., Result],
     iterable: Iterable[Iterable[Any]],
@@ -87,6 +90,7 @@ def starmap(
     return _collected(STARMAP, function, (iterable,), kwargs, options)
 
 
+@users_frames_only
 def explain(
     function: Callable[..., Any],
     items: Iterable[Any],

@@ -16,6 +16,7 @@ from allcores.runtime.caller import Caller
 from allcores.runtime.source import Source
 from allcores.tasks import reductions
 from allcores.tasks.task import FILTER, FLAT_MAP, MAP, STARMAP, Task
+from allcores.tasks.tracebacks import leave_out_ours, users_frames_only
 
 _MISSING: Any = object()
 
@@ -109,6 +110,7 @@ class Stream:
         for values in list(self._running):
             values.close()
 
+    @users_frames_only
     def collect(self) -> list[Any]:
         """All values, as a list.
 
@@ -119,11 +121,13 @@ class Stream:
         """
         return list(self._values(streaming=False))
 
+    @users_frames_only
     def for_each(self, function: Callable[[Any], Any]) -> None:
         """Calls ``function(value)`` for its effect, in the workers; returns when all are done."""
         for _ in self._with(MAP, function)._with(FILTER, reductions.nothing)._values(streaming=False):
             pass
 
+    @users_frames_only
     def first(self, predicate: Callable[[Any], Any] | None = None, default: Any = _MISSING) -> Any:
         """The first value (for which ``predicate`` is true); ``default``, or else ValueError, if there is none.
 
@@ -142,16 +146,19 @@ class Stream:
             raise ValueError("no value was found; write first(..., default=None) where there may be none")
         return default
 
+    @users_frames_only
     def any(self, predicate: Callable[[Any], Any] | None = None) -> bool:
         """Whether some value (or ``predicate`` of it) is true; stops at the first that is."""
         return bool(self.map(predicate or bool).map(bool).first(bool, default=False))
 
+    @users_frames_only
     def all(self, predicate: Callable[[Any], Any] | None = None) -> bool:
         """Whether every value (or ``predicate`` of it) is true; stops at the first that is not."""
         return bool(self.map(predicate or bool).map(bool).first(operator.not_, default=True))
 
     # -- endings that reduce, in the workers ----------------------------------------------------------
 
+    @users_frames_only
     def reduce(self, op: Callable[[Any, Any], Any]) -> Any:
         """Values combined by ``op``, which must be associative. TypeError where there are no values.
 
@@ -167,6 +174,7 @@ class Stream:
             )
         return result
 
+    @users_frames_only
     def fold(
         self, init: Callable[[], Any], step: Callable[[Any, Any], Any], merge: Callable[[Any, Any], Any]
     ) -> Any:
@@ -181,6 +189,7 @@ class Stream:
         result = self._reduced(Reduction(functools.partial(reductions.fold, init, step), merge))
         return init() if result is ABSENT else result
 
+    @users_frames_only
     def fold_by(
         self,
         key: Callable[[Any], Any],
@@ -200,19 +209,23 @@ class Stream:
         result = self._reduced(Reduction(fold, functools.partial(reductions.merge_by, merge)))
         return {} if result is ABSENT else dict(result)
 
+    @users_frames_only
     def sum(self) -> Any:
         """The sum of the values; 0 where there are none."""
         result = self._reduced(Reduction(sum, operator.add))
         return 0 if result is ABSENT else result
 
+    @users_frames_only
     def min(self, key: Callable[[Any], Any] | None = None, default: Any = _MISSING) -> Any:
         """The smallest value (by ``key``), the first of equal ones."""
         return self._extreme("min", min, key, default)
 
+    @users_frames_only
     def max(self, key: Callable[[Any], Any] | None = None, default: Any = _MISSING) -> Any:
         """The largest value (by ``key``), the first of equal ones."""
         return self._extreme("max", max, key, default)
 
+    @users_frames_only
     def count(self) -> int:
         """The number of values."""
         result = self._reduced(Reduction(len, operator.add))
@@ -265,16 +278,17 @@ class Stream:
 
 
 def _flat(runs: Generator[list[Any], None, None]) -> Values:
-    with contextlib.closing(runs):
-        for run in runs:
-            yield from run
+    try:
+        with contextlib.closing(runs):
+            for run in runs:
+                yield from run
+    except BaseException as error:
+        leave_out_ours(error)
+        raise
 
 
 def _flat_twice(runs: Generator[list[list[Any]], None, None]) -> Values:
-    with contextlib.closing(runs):
-        for run in runs:
-            for values in run:
-                yield from values
+    return _flat(_flat(runs))
 
 
 def _need_callable(ending: str, **functions: Any) -> None:

@@ -64,8 +64,8 @@ class Capture:
             if stream is not None:
                 stream.flush()
             os.dup2(self._files[number - 1], number)
-        sys.stdout = sys.__stdout__ = Output(self, 1, sys.stdout)
-        sys.stderr = sys.__stderr__ = Output(self, 2, sys.stderr)
+        sys.stdout = sys.__stdout__ = Output(self, 1, sys.stdout)  # type: ignore[misc]
+        sys.stderr = sys.__stderr__ = Output(self, 2, sys.stderr)  # type: ignore[misc]
         _tell_stacks(self._files[1])
 
     def running(self) -> int:
@@ -146,7 +146,7 @@ class Output(io.TextIOWrapper):
         raw = io.FileIO(number, "w", closefd=False)
         raw.name = ("<stdout>", "<stderr>")[number - 1]
         errors = getattr(before, "errors", None) or "backslashreplace"
-        super().__init__(raw, "utf-8", errors, "\n", write_through=True)  # type: ignore[arg-type]
+        super().__init__(raw, "utf-8", errors, "\n", write_through=True)
         self._capture = capture
         self._number = number
 

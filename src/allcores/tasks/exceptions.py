@@ -9,9 +9,9 @@ may know sources that the worker does not (notebook cells), writes it, and a wor
 from __future__ import annotations
 
 import contextlib
-import os
 
 from allcores.tasks.pickling import PROTOCOL, dump_result, dumps, loads
+from allcores.tasks.tracebacks import is_hidden
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ CAUSE, CONTEXT, END = "cause", "context", ""
 LONGEST_CHAIN = 32
 MOST_FRAMES = 100  # of one traceback; a RecursionError has thousands
 
-_HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _BETWEEN = {
     CAUSE: "\nThe above exception was the direct cause of the following exception:\n\n",
     CONTEXT: "\nDuring handling of the above exception, another exception occurred:\n\n",
@@ -115,7 +114,7 @@ def _places(trace: TracebackType | None) -> list[Place]:
     places: list[Place] = []
     while trace is not None:
         code = trace.tb_frame.f_code
-        if not code.co_filename.startswith(_HERE):
+        if not is_hidden(code):
             position: tuple[int | None, ...] = (None, None, None, None)
             for number, each in enumerate(code.co_positions()):
                 if number == trace.tb_lasti // 2:

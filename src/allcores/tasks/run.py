@@ -11,6 +11,7 @@ import time
 from allcores.core.combine import Collector, StepFailed
 from allcores.core.events import ERROR, NODE, VALUES, Outcome
 from allcores.core.printed import shared_out
+from allcores.tasks.tracebacks import leave_out_ours
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -106,6 +107,7 @@ def run_items(
 
 def note_item(error: BaseException, index: int) -> None:
     """Says in a note which item an exception belongs to, unless its class lets nobody add anything."""
+    leave_out_ours(error)
     with contextlib.suppress(Exception):
         error.add_note(f"allcores: item {index}")
 

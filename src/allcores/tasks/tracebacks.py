@@ -1,0 +1,64 @@
+"""A traceback shows the user's frames and not ours; ``ALLCORES_FULL_TRACEBACK=1`` shows all, for a bug report."""
+
+from __future__ import annotations
+
+import functools
+import os
+from typing import ParamSpec, TypeVar
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import CodeType, TracebackType
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+
+LONGEST_CHAIN = 32
+
+_HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+
+
+def is_hidden(code: CodeType) -> bool:
+    """Whether a frame of this code is left out."""
+    return code.co_filename.startswith(_HERE) and os.environ.get("ALLCORES_FULL_TRACEBACK", "0") == "0"
+
+
+def leave_out_ours(error: BaseException) -> None:
+    """Takes our frames out of the traceback of an exception, and of those that led to it."""
+    seen: set[int] = set()
+    waiting: list[BaseException | None] = [error]
+    while waiting and len(seen) < LONGEST_CHAIN:
+        each = waiting.pop()
+        if each is not None and id(each) not in seen:
+            seen.add(id(each))
+            each.__traceback__ = _without_ours(each.__traceback__)
+            waiting += (each.__cause__, each.__context__)
+
+
+def users_frames_only(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """A public function whose exceptions look as if the line that calls it had raised them.
+
+    A bare ``raise`` adds no frame to a traceback, so not even this one stays.
+    """
+
+    @functools.wraps(function)
+    def call(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+        try:
+            return function(*args, **kwargs)
+        except BaseException as error:
+            leave_out_ours(error)
+            raise
+
+    return call
+
+
+def _without_ours(trace: TracebackType | None) -> TracebackType | None:
+    kept: list[TracebackType] = []
+    while trace is not None:
+        if not is_hidden(trace.tb_frame.f_code):
+            kept.append(trace)
+        trace = trace.tb_next
+    for above, below in zip(kept, [*kept[1:], None], strict=False):
+        above.tb_next = below
+    return kept[0] if kept else None
