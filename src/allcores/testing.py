@@ -27,6 +27,7 @@ from typing import Any, NamedTuple, TypeVar
 from allcores.core import commands as do
 from allcores.core import events as happened
 from allcores.core.events import VALUES, Event, Outcome
+from allcores.core.printed import shared_out
 from allcores.engines.base import Payload
 from allcores.tasks.output import run_keeping
 from allcores.tasks.run import reduced
@@ -399,6 +400,7 @@ def _joined(outcomes: Iterable[Outcome]) -> list[Outcome]:
         same = list(run)
         if kind == VALUES and len(same) > 1:
             outputs = [output for outcome in same for output in outcome.body]
-            same = [Outcome(same[0].start, same[-1].stop, VALUES, outputs)]
+            printed = [text for each in same for text in each.printed]
+            same = shared_out([Outcome(same[0].start, same[-1].stop, VALUES, outputs)], printed)
         joined += same
     return joined

@@ -50,6 +50,22 @@ def prctl(option: int, value: int) -> None:
         pass  # then end of file on our channel must do
 
 
+def write_c_output_at_once() -> None:
+    """What C code prints does not stay in a buffer of its own, which nobody would empty before the process ends."""
+    try:
+        import _ctypes
+
+        class Pointer(_ctypes._SimpleCData):  # type: ignore[type-arg]
+            _type_ = "P"
+
+        program = _ctypes.dlopen(None, 0)  # type: ignore[arg-type]
+        stdout = Pointer.from_address(_ctypes.dlsym(program, "stdout"))
+        unbuffered = 2
+        _ctypes.call_function(_ctypes.dlsym(program, "setvbuf"), (stdout, None, unbuffered, 0))
+    except (ImportError, OSError, AttributeError):
+        pass  # then it comes when the buffer is full
+
+
 def die_with(parent: int) -> None:
     """From now on the kernel ends this process with its parent, at whatever it is doing."""
     prctl(PR_SET_PDEATHSIG, _signal.SIGKILL)

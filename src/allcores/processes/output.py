@@ -18,6 +18,7 @@ import os
 import struct
 import sys
 
+from allcores.processes import child
 from allcores.processes.words import LINE_WORDS, MOST_WORKERS, nameless
 
 TYPE_CHECKING = False
@@ -66,6 +67,7 @@ class Capture:
             os.dup2(self._files[number - 1], number)
         sys.stdout = sys.__stdout__ = Output(self, 1, sys.stdout)  # type: ignore[misc]
         sys.stderr = sys.__stderr__ = Output(self, 2, sys.stderr)  # type: ignore[misc]
+        child.write_c_output_at_once()
         _tell_stacks(self._files[1])
 
     def running(self) -> int:

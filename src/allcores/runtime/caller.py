@@ -381,8 +381,8 @@ class Caller:
         with Inline(self.task), self._away(len(items)):
             began, cpu_began = time.perf_counter(), time.thread_time()
             attempts = self._attempts
-            if self._streaming or self.pump.engine is not None:
-                live = not self._ready and self.pump.order.is_next(first)
+            if self._streaming or self.pump.engine is not None or attempts.retries:
+                live = not attempts.retries and not self._ready and self.pump.order.is_next(first)
                 outcomes = run_keeping(
                     self.task, first, items, live=live, stop_on_error=stop_on_error, attempts=attempts
                 )
