@@ -15,6 +15,7 @@ from allcores.options import Options, checked, positive
 from allcores.runtime.caller import Caller
 from allcores.runtime.source import Source
 from allcores.tasks import reductions
+from allcores.tasks.run import note_item
 from allcores.tasks.task import FILTER, FLAT_MAP, MAP, STARMAP, Task
 from allcores.tasks.tracebacks import leave_out_ours, users_frames_only
 
@@ -274,6 +275,7 @@ class Stream:
             return collector.result()
         except StepFailed as failed:
             assert failed.__cause__ is not None
+            note_item(failed.__cause__, failed.index)
             raise failed.__cause__ from failed.__cause__.__cause__
 
 

@@ -20,7 +20,6 @@ from typing import Any
 from allcores.core import events as happened
 from allcores.core.events import ERROR, Outcome
 from allcores.core.plan import INLINE, THREADS, Plan
-from allcores.core.printed import item_by_item
 from allcores.core.scheduler import Rules
 from allcores.errors import Failure, StartError, TaskTimeout, Unpicklable, WorkerLost
 from allcores.options import Options
@@ -33,7 +32,7 @@ from allcores.runtime.source import Source
 from allcores.runtime.surround import surround
 from allcores.runtime.verdicts import deadline_exceeded
 from allcores.tasks import inner_threads
-from allcores.tasks.output import run_keeping, show
+from allcores.tasks.output import run_keeping, show, shown
 from allcores.tasks.run import Attempts, run_items
 from allcores.tasks.surroundings import Inline
 from allcores.tasks.task import Task
@@ -110,7 +109,7 @@ class Caller:
         try:
             self._begin()
             while (entry := self._next()) is not None:
-                if entry.outcome.printed and not self._shown_by_item(entry):
+                if self.task.reduction is not None or entry.outcome.kind == ERROR:
                     show(entry.outcome.printed)
                 if entry.outcome.kind == ERROR and self.options.on_error == "raise":
                     self.raised = entry.open()
@@ -141,30 +140,12 @@ class Caller:
         with contextlib.closing(self.settled()) as entries:
             for entry in entries:
                 if entry.outcome.kind != ERROR:
-                    if entry.outcome.printed:
-                        yield from self._shown_and_opened(entry)
-                    else:
-                        yield self._opened(entry)
+                    yield from shown(entry.outcome, self._opened(entry))
                     continue
                 index = entry.outcome.start
                 item = entry.item if entry.item is not None else self._failed_items.pop(index, None)
                 failure = Failure(index, item, entry.open())
                 yield [[failure]] if self.task.spreads else [failure]
-
-    def _shown_by_item(self, entry: Settled) -> bool:
-        """Whether ``outputs`` shows what was printed, item by item; a reduced value is opened as a whole."""
-        return self.task.reduction is None and entry.outcome.kind == happened.VALUES
-
-    def _shown_and_opened(self, entry: Settled) -> Iterator[list[Any]]:
-        """Outputs, with what each item has printed shown right before its output is handed over."""
-        try:
-            outputs = self._opened(entry)
-        except Unpicklable:
-            show(entry.outcome.printed)
-            raise
-        for printed, values in item_by_item(entry.outcome, outputs):
-            show(printed)
-            yield values
 
     def _opened(self, entry: Settled) -> list[Any]:
         """Outputs; where errors are to be returned, one that cannot be rebuilt here is a failure of its item alone."""
@@ -173,6 +154,7 @@ class Caller:
             return opened
         except Unpicklable:
             if self.options.on_error == "raise":
+                show(entry.outcome.printed)
                 raise
         outputs: list[Any] = []
         start, bodies = entry.outcome.start, entry.outcome.body

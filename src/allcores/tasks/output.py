@@ -13,12 +13,12 @@ import threading
 from contextvars import ContextVar
 
 from allcores.core.events import Outcome
-from allcores.core.printed import shared_out
+from allcores.core.printed import item_by_item, shared_out
 from allcores.tasks.run import ONCE, Attempts, Ledger, run_items
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any
 
     from allcores.core.events import Printed
@@ -97,6 +97,16 @@ def show(printed: Iterable[Printed]) -> None:
         stream = sys.stdout if number == 1 else sys.stderr
         if stream is not None:
             _write(stream, text)
+
+
+def shown(outcome: Outcome, outputs: list[Any]) -> Iterator[list[Any]]:
+    """The outputs of an outcome's items, once what they have printed before is shown."""
+    if not outcome.printed:
+        yield outputs
+        return
+    for printed, run in item_by_item(outcome, outputs):
+        show(printed)
+        yield run
 
 
 def _write(stream: Any, text: str | bytes) -> None:

@@ -162,6 +162,8 @@ def reduced(task: Task, outcomes: list[Outcome]) -> list[Outcome]:
             result.append(
                 Outcome(outcome.start, failed.index, VALUES, outcome.body[: failed.index - outcome.start])
             )
+            assert failed.__cause__ is not None
+            note_item(failed.__cause__, failed.index)
             result.append(Outcome(failed.index, failed.index + 1, ERROR, failed.__cause__))
             result = [each for each in result if each.start < each.stop]
             break
