@@ -208,6 +208,20 @@ def test_what_a_fork_of_the_worker_prints_is_the_items_too(moving, capfd):
     assert capfd.readouterr().out == expected
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_a_fork_that_an_item_makes_in_the_callers_process_prints_at_once(staying, capfd):
+    def fork(x):
+        child = os.fork()
+        if child == 0:
+            print("child of", x, flush=True)
+            os._exit(0)
+        os.waitpid(child, 0)
+
+    for _ in staying.par(range(6)).map(fork):
+        pass
+    assert sorted(capfd.readouterr().out.splitlines()) == [f"child of {x}" for x in range(6)]
+
+
 def log(x):
     logging.getLogger("nobody.has.configured").warning("log %d", x)
     print("error", x, file=sys.stderr)

@@ -12,6 +12,7 @@ else with the next report.
 
 from __future__ import annotations
 
+import faulthandler
 import io
 import mmap
 import os
@@ -54,10 +55,11 @@ class Capture:
         self.item = self.number = self.python_bytes = 0
         self._parts: list[tuple[int, int, int, int]] = []  # index, descriptor, from, to
         self._watched_items = FIRST_ITEMS
-        self._shared = _reaches(words.handle, line)
-        self._files = [
-            _region(words.handle, line, number) if self._shared else nameless(0) for number in (1, 2)
-        ]
+        if sys.platform == "win32":  # there is no pread: what is written is seen at once, in no order
+            self.words, self._watched_items = None, 0
+            return
+        self._files, self._shared = _open(words.handle, line)
+        os.close(words.handle)  # the function is to find no descriptor that it need not
         self._ends = [os.lseek(file, 0, os.SEEK_CUR) for file in self._files]
         self._kept_from = list(self._ends)
         self._note_ends()
@@ -106,7 +108,7 @@ class Capture:
 
     def take(self, index: int) -> bytes:
         """What was written since the last report, ready to be sent; the last item of this report is ``index``."""
-        if self.words is None:
+        if self.words is None or not (self._parts or self._has_grown()):
             return b""
         self.cut(index)
         if not self._parts:
@@ -120,6 +122,11 @@ class Capture:
             if self._ends[place] - self._kept_from[place] > KEPT_BYTES:
                 self._give_back(place)
         return b"".join(pieces)
+
+    def _has_grown(self) -> bool:
+        (first, second), (first_end, second_end) = self._files, self._ends
+        look, here = os.lseek, os.SEEK_CUR
+        return look(first, 0, here) != first_end or look(second, 0, here) != second_end
 
     def _give_back(self, place: int) -> None:
         file, end = self._files[place], self._ends[place]
@@ -167,12 +174,14 @@ class Output(io.TextIOWrapper):
         return count
 
 
-def _reaches(handle: int, line: int) -> bool:
-    """Whether the caller's memory has room for this line, and can be opened anew, with offsets of its own."""
+def _open(handle: int, line: int) -> tuple[list[int], bool]:
+    """Two files with offsets of their own, and whether the caller has them too."""
     try:
-        return os.fstat(handle).st_size >= _base(line, 3) and os.path.exists(f"/proc/self/fd/{handle}")
+        if os.fstat(handle).st_size >= _base(line, 3):
+            return [_region(handle, line, number) for number in (1, 2)], True
     except OSError:
-        return False
+        pass  # no /proc
+    return [nameless(0), nameless(0)], False
 
 
 def _region(handle: int, line: int, number: int) -> int:
@@ -183,8 +192,6 @@ def _region(handle: int, line: int, number: int) -> int:
 
 def _tell_stacks(file: int) -> None:
     """A crash, and who stops this worker for a timeout, leave the Python stack in its last words."""
-    import faulthandler
-
     if not faulthandler.is_enabled():
         faulthandler.enable(file)
     if STACK_SIGNAL:

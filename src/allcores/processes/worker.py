@@ -48,7 +48,6 @@ def work(
         tell_failure(sock, error)
         raise
     capture = Capture(words, line)
-    os.close(words.handle)
     child.send(sock, wire.frame(wire.READY))
     Worker(sock, words.view, line, task, capture).serve(decoder or wire.Decoder(), frames)
 

@@ -8,6 +8,7 @@ finds a stranger in ``sys.stdout``. Whose output it is says a context variable; 
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import threading
 from contextvars import ContextVar
@@ -153,12 +154,28 @@ def _restore(streams: tuple[Any, ...]) -> None:
     with _lock:
         for stream in streams:
             known = _replaced.get(id(stream))
-            if known is None:
-                continue
-            known[0] -= 1
-            if not known[0]:
-                del _replaced[id(stream)]
-                if known[2] is None:
-                    del stream.write
-                else:
-                    stream.write = known[2]
+            if known is not None:
+                known[0] -= 1
+                if not known[0]:
+                    del _replaced[id(stream)]
+                    _set_back(stream, known[2])
+
+
+def _set_back(stream: Any, before: Any) -> None:
+    if before is None:
+        del stream.write
+    else:
+        stream.write = before
+
+
+def _in_forked_child() -> None:
+    """Nobody delivers what a fork keeps that an item has made: it writes at once."""
+    global _lock
+    _lock = threading.Lock()
+    for _, stream, before in _replaced.values():
+        _set_back(stream, before)
+    _replaced.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_forked_child)
