@@ -6,7 +6,6 @@ import functools
 import io
 import logging
 import os
-import random
 import subprocess
 import sys
 import threading
@@ -21,7 +20,7 @@ def tell(x):
     """Three writes to each of the two streams, with time between them for others to cut in."""
     print("begin", x)
     print("error", x, file=sys.stderr)
-    time.sleep(random.random() * 0.002)
+    time.sleep(x * 7 % 5 * 0.0004)
     print("middle", x, end="... ")
     sys.stdout.write(f"two\nlines {x}\n")
     sys.stderr.writelines([f"more {x}\n", f"end {x}\n"])

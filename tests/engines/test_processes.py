@@ -10,7 +10,7 @@ from driver import Job, job, run
 from work import NeedsTwo, NotBack, Point, Raises, square
 
 from allcores.core.combine import ABSENT, Collector, Reduction
-from allcores.core.events import ERROR, NODE, VALUES
+from allcores.core.events import ERROR, NODE, VALUES, ItemsDone
 from allcores.engines.processes import shutdown
 from allcores.errors import RemoteError, RemoteTraceback, StartError, Unpicklable
 from allcores.processes import wire
@@ -421,13 +421,17 @@ def test_random_numbers_differ_between_workers():
     assert len({b for _, _, b in rows}) == 4
 
 
-def test_what_is_printed_appears_once(capfd):
+def test_what_is_printed_comes_with_the_outcome_and_not_by_itself(capfd):
     def say(x):
-        print("item", x, end=";")
+        print("item", x)
 
-    run(say, range(4))
+    with job(say, range(4)) as made:
+        made.finish()
+        done = [event for event in made.events if isinstance(event, ItemsDone)]
     shutdown()
-    assert sorted(capfd.readouterr().out.split(";")) == ["", "item 0", "item 1", "item 2", "item 3"]
+    printed = [each for event in done for outcome in event.outcomes for each in outcome.printed]
+    assert sorted(printed) == [(index, 1, b"item %d\n" % index) for index in range(4)]
+    assert capfd.readouterr() == ("", "")
 
 
 def test_the_events_and_the_wire_mean_the_same_kinds():
