@@ -10,6 +10,7 @@ import pytest
 MODES = {
     "inline": "engine='inline'",
     "threads": "engine='threads', n_jobs=2",
+    "asyncio": "engine='asyncio', n_jobs=2",
     "processes": "engine='processes', n_jobs=2",
     "portable": "engine='processes', n_jobs=2",
     "auto": "engine='auto'",

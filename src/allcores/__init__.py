@@ -13,7 +13,7 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from allcores.api import cpu_count, explain, map, partial, rng, shutdown, starmap
+    from allcores.api import amap, cpu_count, explain, map, partial, rng, shutdown, starmap
     from allcores.core.plan import Plan
     from allcores.errors import (
         AllcoresError,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "allcores.api": ("cpu_count", "explain", "map", "partial", "rng", "shutdown", "starmap"),
+    "allcores.api": ("amap", "cpu_count", "explain", "map", "partial", "rng", "shutdown", "starmap"),
     "allcores.stream": ("Stream", "par"),
     "allcores.core.plan": ("Plan",),
     "allcores.tasks.place": ("worker_index",),
@@ -65,6 +65,7 @@ __all__ = [
     "TaskTimeout",
     "Unpicklable",
     "WorkerLost",
+    "amap",
     "cpu_count",
     "explain",
     "map",

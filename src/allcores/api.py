@@ -1,4 +1,4 @@
-"""map, starmap and explain: each a few lines that build a job and run it."""
+"""map, amap, starmap and explain: each a few lines that build a job and run it."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ import builtins
 import contextlib
 import functools
 import time
-from collections.abc import Callable, Iterable, Mapping, Sized
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sized
 from itertools import islice
 from typing import Any, TypeVar
 
 from allcores.core.plan import Plan
-from allcores.options import checked, seed_numbers, whole
+from allcores.options import Options, checked, seed_numbers, whole
 from allcores.runtime import partial as _partial
 from allcores.runtime.caller import Caller
 from allcores.runtime.planner import Planner
 from allcores.runtime.source import Source
 from allcores.runtime.surround import surround
+from allcores.tasks.coroutines import Begun, probing
 from allcores.tasks.run import run_items
 from allcores.tasks.surroundings import Inline, generator
 from allcores.tasks.task import MAP, STARMAP, Task
@@ -69,6 +70,56 @@ def map(
         raise TypeError("map needs at least one iterable; write allcores.map(function, items)")
     kind = MAP if len(iterables) == 1 else STARMAP
     return _collected(kind, function, iterables, kwargs, options)
+
+
+async def amap(
+    function: Callable[..., Any],
+    /,
+    *iterables: Iterable[Any] | AsyncIterable[Any],
+    kwargs: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> list[Any]:
+    """Like ``map``, awaited: for the inside of coroutines, whose event loop stays free meanwhile.
+
+    Coroutine functions run in the running event loop, so that they can use its clients and locks; any other
+    function, and every iterator, in threads or processes of ours. Cancelling the awaiting task cancels the job.
+
+    Args:
+        function: anything callable; what it returns is awaited where it can be.
+        iterables: one or more; async ones are walked in the running event loop, not further than they are needed.
+        kwargs: constant keyword arguments of ``function``.
+        **options: as for ``map``.
+
+    Returns:
+        A list with one result for each item, in order.
+
+    Raises:
+        As ``map``.
+
+    Example:
+        >>> import asyncio
+        >>> import allcores as ac
+        >>> async def double(x):
+        ...     await asyncio.sleep(0.001)
+        ...     return 2 * x
+        >>> async def main():
+        ...     return await ac.amap(double, range(3))
+        >>> asyncio.run(main())
+        [0, 2, 4]
+    """
+    if not iterables:
+        raise TypeError("amap needs at least one iterable; write await allcores.amap(function, items)")
+    from allcores.runtime import asynchronous
+
+    chosen = _checked(options)
+    kind = MAP if len(iterables) == 1 else STARMAP
+    task = _task(kind, function, kwargs, chosen.retry_classes)
+
+    def make(job: asynchronous.Job) -> Caller:
+        return Caller(task, job.source(iterables), chosen, loop=job.loop)
+
+    results: list[Any] = await asynchronous.result_of(make, _results)
+    return results
 
 
 @users_frames_only
@@ -132,8 +183,12 @@ def explain(
         planner.item_begins()
         with Inline(task):
             began, cpu_began = time.perf_counter(), time.thread_time()
-            outcomes = run_items(task, done, [item], stop_on_error=True)
+            outcomes = run_items(probing(task), done, [item], stop_on_error=True)
             seconds, cpu_seconds = time.perf_counter() - began, time.thread_time() - cpu_began
+        if type(outcomes[0].body) is Begun:
+            outcomes[0].body.drop()
+            planner.turn_to_loop(outcomes[0].body.stage)
+            return planner.asked_for()
         if isinstance(outcomes[0].body, BaseException):
             raise outcomes[0].body
         planner.observe([item], outcomes, seconds, cpu_seconds)
@@ -214,13 +269,22 @@ def _collected(
     kwargs: Mapping[str, Any] | None,
     options: dict[str, Any],
 ) -> list[Any]:
+    chosen = _checked(options)
+    task = _task(kind, function, kwargs, chosen.retry_classes)
+    return _results(Caller(task, Source(iterables), chosen))
+
+
+def _checked(options: dict[str, Any]) -> Options:
     chosen = checked(options)
     if not chosen.ordered:
         raise ValueError(
             "map always returns results in order; write allcores.par(items, ordered=False).map(f)"
         )
-    task = _task(kind, function, kwargs, chosen.retry_classes)
-    caller = Caller(task, Source(iterables), chosen)
+    return chosen
+
+
+def _results(caller: Caller) -> list[Any]:
+    """Runs a job to its end."""
     results: list[Any] = []
     try:
         with contextlib.closing(caller.outputs()) as runs:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 MOST_WAIT_SECONDS = 604_800.0
-ENGINES = ("auto", "inline", "threads", "processes")
+ENGINES = ("auto", "inline", "threads", "asyncio", "processes")
 
 
 class Options(NamedTuple):

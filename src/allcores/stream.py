@@ -6,18 +6,22 @@ import contextlib
 import functools
 import operator
 import weakref
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable
 from typing import Any
 
 from allcores.core.combine import ABSENT, Collector, Reduction, StepFailed
 from allcores.core.events import NODE
 from allcores.options import Options, checked, positive
 from allcores.runtime.caller import Caller
-from allcores.runtime.source import Source
+from allcores.runtime.source import Source, is_async
 from allcores.tasks import reductions
 from allcores.tasks.run import note_item
 from allcores.tasks.task import FILTER, FLAT_MAP, MAP, STARMAP, Task
 from allcores.tasks.tracebacks import leave_out_ours, users_frames_only
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from allcores.runtime.asynchronous import Job
 
 _MISSING: Any = object()
 
@@ -28,7 +32,7 @@ def par(items: Iterable[Any], /, **options: Any) -> Stream:
     """A stream over ``items``: stages are added to it, and nothing runs before an ending is called.
 
     Args:
-        items: any iterable; an endless generator too.
+        items: any iterable; an endless generator too. Async iterables are for ``async for`` over the stream.
         **options: as for ``map``, and ``ordered=False`` for results as they finish.
 
     Example:
@@ -36,7 +40,8 @@ def par(items: Iterable[Any], /, **options: Any) -> Stream:
         >>> ac.par(["a b", "b"]).flat_map(str.split).fold_by(str, int, lambda n, word: n + 1, int.__add__)
         {'a': 1, 'b': 2}
     """
-    iter(items)
+    if not is_async(items):
+        iter(items)
     return Stream(items, checked(options))
 
 
@@ -105,6 +110,21 @@ class Stream:
         values = self._values(streaming=True)
         self._running.add(values)
         return values
+
+    def __aiter__(self) -> AsyncGenerator[Any, None]:
+        """The same, awaited: coroutine functions run in the running event loop, everything else in other threads.
+
+        Example:
+            >>> import asyncio
+            >>> import allcores as ac
+            >>> async def main():
+            ...     return [y async for y in ac.par([1, 2, 3]).map(lambda x: x + 1)]
+            >>> asyncio.run(main())
+            [2, 3, 4]
+        """
+        from allcores.runtime import asynchronous
+
+        return asynchronous.values_of(lambda job: self._caller(None, True, job), _runs)
 
     def close(self) -> None:
         """Ends every iteration over this stream that is going on: nothing more is started."""
@@ -248,13 +268,15 @@ class Stream:
     def _ordered(self) -> Stream:
         return Stream(self._items, self._options._replace(ordered=True), self._stages, self._batch)
 
-    def _caller(self, reduction: Reduction | None, streaming: bool) -> Caller:
+    def _caller(self, reduction: Reduction | None, streaming: bool, job: Job | None = None) -> Caller:
         task = Task(self._stages, reduction, self._options.retry_classes)
+        if job is not None:
+            source = job.source((self._items,), self._batch)
+            return Caller(task, source, self._options, streaming, job.loop)
         return Caller(task, Source((self._items,), self._batch), self._options, streaming)
 
     def _values(self, streaming: bool) -> Values:
-        caller = self._caller(None, streaming)
-        return _flat_twice(caller.outputs()) if caller.task.spreads else _flat(caller.outputs())
+        return _flat(_runs(self._caller(None, streaming)))
 
     def _reduced(self, reduction: Reduction) -> Any:
         if self._options.on_error == "return":
@@ -279,6 +301,11 @@ class Stream:
             raise failed.__cause__ from failed.__cause__.__cause__
 
 
+def _runs(caller: Caller) -> Generator[list[Any], None, None]:
+    """Lists of consecutive values."""
+    return _flat(caller.outputs()) if caller.task.spreads else caller.outputs()
+
+
 def _flat(runs: Generator[list[Any], None, None]) -> Values:
     try:
         with contextlib.closing(runs):
@@ -287,10 +314,6 @@ def _flat(runs: Generator[list[Any], None, None]) -> Values:
     except BaseException as error:
         leave_out_ours(error)
         raise
-
-
-def _flat_twice(runs: Generator[list[list[Any]], None, None]) -> Values:
-    return _flat(_flat(runs))
 
 
 def _need_callable(ending: str, **functions: Any) -> None:

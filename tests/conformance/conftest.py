@@ -39,6 +39,7 @@ def _ways() -> list[Way]:
     ways = [
         Way("inline", {"engine": "inline"}),
         Way("threads", {"engine": "threads", "n_jobs": 2}, parallel=True),
+        Way("asyncio", {"engine": "asyncio", "n_jobs": 2}),
         Way("processes", {"engine": "processes", "n_jobs": 2}, parallel=True, moves=True, can_stop=True),
         Way(
             "portable",

@@ -11,6 +11,7 @@ import pytest
 ENGINES = {
     "inline": {"engine": "inline"},
     "threads": {"engine": "threads", "n_jobs": 2},
+    "asyncio": {"engine": "asyncio", "n_jobs": 2},
     "processes": {"engine": "processes", "n_jobs": 2},
     "portable": {"engine": "processes", "n_jobs": 2},
     "auto": {},

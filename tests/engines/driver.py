@@ -1,4 +1,4 @@
-"""A scheduler small enough to be obviously right: drives the process engine in tests."""
+"""A scheduler small enough to be obviously right: drives engines in tests."""
 
 import time
 from contextlib import contextmanager
@@ -16,9 +16,20 @@ class Job:
     """Sends pieces to workers until every item is settled; lost workers are replaced, their culprits not rerun."""
 
     def __init__(
-        self, function, items, *, workers=2, chunk=1, reduction=None, retry_on=(), timed=False, kinds="map"
+        self,
+        function,
+        items,
+        *,
+        workers=2,
+        chunk=1,
+        reduction=None,
+        retry_on=(),
+        timed=False,
+        kinds="map",
+        make=None,
     ):
-        self.engine = Processes(Task(((kinds, function),), reduction, retry_on), timed=timed)
+        task = Task(((kinds, function),), reduction, retry_on)
+        self.engine = Processes(task, timed=timed) if make is None else make(task)
         self.items = list(items)
         self.workers = workers
         self.chunk = chunk

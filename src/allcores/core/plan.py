@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-INLINE, THREADS, PROCESSES = "inline", "threads", "processes"
+INLINE, THREADS, PROCESSES, ASYNCIO = "inline", "threads", "processes", "asyncio"
 
 WAITING_SHARE = 0.5  # an item waits when it uses the processor for less than this share of its time
 HOLDING_SHARE = 0.3  # it holds the GIL when others are kept from it for more than this share
@@ -61,7 +61,7 @@ class Plan:
     """How a job will run, and why.
 
     Attributes:
-        engine: "inline", "threads" or "processes".
+        engine: "inline", "threads", "asyncio" or "processes".
         n_jobs: number of workers; 1 for "inline".
         most_jobs: number of workers that it may grow to where items wait.
         seconds: predicted seconds for the rest of the items, by engine; None where the engine cannot do it.

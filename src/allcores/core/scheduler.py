@@ -481,7 +481,7 @@ class Scheduler:
             return MOST_WINDOW_ITEMS
         cost = self.cost.each or DEFAULT_WINDOW_SECONDS
         by_time = int(DEFAULT_WINDOW_SECONDS * max(1, len(self._workers)) / cost)
-        return min(MOST_WINDOW_ITEMS, max(LEAST_WINDOW_ITEMS, by_time))
+        return min(MOST_WINDOW_ITEMS, max(LEAST_WINDOW_ITEMS, len(self._workers), by_time))
 
 
 def _no_worker_lives(lost: happened.WorkerLost) -> str:

@@ -10,25 +10,17 @@ import contextvars
 import threading
 import time
 from collections.abc import Sequence
-from queue import Empty, SimpleQueue
-from typing import Any, NamedTuple
+from queue import SimpleQueue
+from typing import Any
 
-from allcores.core.events import Event, ItemsDone, Outcome, StartFailed, WorkerReady
+from allcores.core.events import ItemsDone, StartFailed, WorkerReady
 from allcores.engines.base import Payload
+from allcores.engines.local import FLUSH_SECONDS, Items, Local
 from allcores.errors import StartError
-from allcores.tasks import generators, inner_threads, place
+from allcores.tasks import inner_threads, place
 from allcores.tasks.output import run_keeping
 from allcores.tasks.run import reduced
 from allcores.tasks.task import Task
-
-FLUSH_SECONDS = 0.002
-
-
-class Items(NamedTuple):
-    """Items as they are: threads share memory."""
-
-    items: Sequence[Any]
-    size_bytes: int = 0
 
 
 class Seat:
@@ -42,7 +34,7 @@ class Seat:
         self.since = 0.0
 
 
-class Threads:
+class Threads(Local):
     """Runs the pieces of one job on threads, one inbox each."""
 
     name = "threads"
@@ -64,26 +56,13 @@ class Threads:
             cores: what each thread has for calls of its own.
             inner_threads: for BLAS and OpenMP libraries; None leaves them alone.
         """
+        super().__init__()
         self._task = task
         self._context = context or contextvars.copy_context()
         self._cores = cores
-        self._generators = generators.states()
         self._inner_threads = inner_threads
         self._seats: dict[int, Seat] = {}
-        self._events: SimpleQueue[Event | None] = SimpleQueue()
         self._cancelled = False
-
-    def now(self) -> float:
-        """Seconds on the monotonic clock."""
-        return time.monotonic()
-
-    def pack(self, first: int, items: Sequence[Any]) -> Payload:
-        """Items travel as they are."""
-        return Items(items)
-
-    def unpack(self, outcome: Outcome) -> Any:
-        """Outcomes are plain objects already."""
-        return outcome.body
 
     def boot(self, worker: int) -> None:
         """Starts a thread."""
@@ -107,29 +86,9 @@ class Threads:
         """Threads cannot be stopped; options that would need it are refused at the door."""
         raise NotImplementedError("a thread cannot be stopped")
 
-    def wait(self, timeout: float | None) -> list[Event]:
-        """What the threads have done."""
-        events: list[Event] = []
-        try:
-            event = self._events.get(timeout=timeout) if timeout != 0 else self._events.get_nowait()
-            while event is not None:
-                events.append(event)
-                event = self._events.get_nowait()
-        except Empty:
-            pass
-        return events
-
-    def ring(self) -> None:
-        """Ends a wait."""
-        self._events.put(None)
-
     def cancel(self) -> None:
         """No thread starts another item."""
         self._cancelled = True
-
-    def drew(self) -> bool:
-        """Whether items have drawn from generators that all threads share."""
-        return generators.moved(self._generators, generators.states())
 
     def close(self, reuse: bool) -> None:
         """Lets every thread go as soon as it is done with what it runs."""

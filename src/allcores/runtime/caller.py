@@ -19,11 +19,12 @@ from typing import Any
 
 from allcores.core import events as happened
 from allcores.core.events import ERROR, Outcome
-from allcores.core.plan import INLINE, THREADS, Plan
+from allcores.core.plan import ASYNCIO, INLINE, THREADS, Plan
 from allcores.core.scheduler import Rules
 from allcores.errors import Failure, StartError, TaskTimeout, Unpicklable, WorkerLost
 from allcores.options import Options
 from allcores.processes import presence
+from allcores.runtime.awaited import turn_to_loop
 from allcores.runtime.draws import warn_of_draws
 from allcores.runtime.helper import Helper
 from allcores.runtime.planner import Planner, engine_named
@@ -32,6 +33,7 @@ from allcores.runtime.source import Source
 from allcores.runtime.surround import surround
 from allcores.runtime.verdicts import deadline_exceeded
 from allcores.tasks import inner_threads
+from allcores.tasks.coroutines import Begun, blocking, probing
 from allcores.tasks.output import run_keeping, show, shown
 from allcores.tasks.run import Attempts, run_items
 from allcores.tasks.surroundings import Inline
@@ -55,9 +57,12 @@ class Caller:
         source: the input.
         options: the user's, checked.
         streaming: the user takes results one by one and works in between.
+        loop: the event loop in which the user awaits this job, if that is so; another thread does the calling then.
     """
 
-    def __init__(self, task: Task, source: Source, options: Options, streaming: bool = False) -> None:
+    def __init__(
+        self, task: Task, source: Source, options: Options, streaming: bool = False, loop: Any = None
+    ) -> None:
         self.task = task
         self.source = source
         self.options = options
@@ -69,6 +74,12 @@ class Caller:
         self.planner = Planner(task, options)
         self.pump = Pump(self._rules(streaming), options.ordered)
         self._streaming = streaming
+        self._loop = loop
+        self._probing = (
+            options.engine == "auto" and self.planner.awaited is None
+        )  # is the output to be awaited?
+        if options.engine in ("auto", ASYNCIO) and self.planner.at_the_end:
+            self._probing, self.task = False, blocking(task)
         self._helper: Helper | None = None
         self._failed_items: dict[int, Any] = {}  # of items that failed in this thread
         self._ready: deque[Settled] = deque()
@@ -77,7 +88,7 @@ class Caller:
         self._seated = False  # this thread occupies one of the workers' seats while it runs items
         self._helped_since_plan = False  # items ran here while workers were starting
         self._told_end = False
-        self._launching = threading.Lock()
+        self.launching = threading.Lock()
         self._context = contextvars.copy_context()
         self._limits: Any = None  # on the threads of libraries in this process, to be lifted again
         self._attempts = Attempts(options.retries, options.retry_wait_seconds)
@@ -182,7 +193,7 @@ class Caller:
         if self.options.inner_threads is not None:
             self._limits = inner_threads.limit(self.options.inner_threads)
         if name is not None and name != INLINE:
-            self._launch(name, *self.planner.explicit_workers())
+            self.launch(name, *self.planner.explicit_workers())
         elif self.planner.may_move:
             self.planner.watch_this_thread()
             self._helper = Helper(self)
@@ -276,7 +287,7 @@ class Caller:
             self._offer(first, items)
 
     def _pull(self, count: int) -> tuple[int, Sequence[Any]]:
-        if self.source.random_access or self.pump.engine is None:
+        if self.source.random_access or self.source.never_waits or self.pump.engine is None:
             first, items = self.source.take(count)
         else:
             with self._in_iterator():
@@ -340,9 +351,12 @@ class Caller:
         if room <= 0 or self.source.ended:
             return False
         if self.source.random_access:
-            first, items = self._pull(min(self._batch, room))
+            first, items = self._pull(1 if self._probing else min(self._batch, room))
         else:  # item by item, as the loop does: what is pulled may last only until the next one is
-            first, items = self.source.pulled, self.source.step_by_step(min(self._batch, room))
+            first, items = (
+                self.source.pulled,
+                self.source.step_by_step(1 if self._probing else min(self._batch, room)),
+            )
         if len(items):
             self._run_inline(first, items, None)
         self._tell_end()
@@ -362,15 +376,21 @@ class Caller:
         self.planner.item_begins()
         with Inline(self.task), self._away(len(items)):
             began, cpu_began = time.perf_counter(), time.thread_time()
+            task = probing(self.task) if self._probing else self.task
             attempts = self._attempts
             if self._streaming or self.pump.engine is not None or attempts.retries:
                 live = not attempts.retries and not self._ready and self.pump.order.is_next(first)
                 outcomes = run_keeping(
-                    self.task, first, items, live=live, stop_on_error=stop_on_error, attempts=attempts
+                    task, first, items, live=live, stop_on_error=stop_on_error, attempts=attempts
                 )
             else:  # all before it ran here and has written already
-                outcomes = run_items(self.task, first, items, stop_on_error=stop_on_error, attempts=attempts)
+                outcomes = run_items(task, first, items, stop_on_error=stop_on_error, attempts=attempts)
             seconds, cpu_seconds = time.perf_counter() - began, time.thread_time() - cpu_began
+        if self._probing and type(outcomes[-1].body) is Begun:
+            self._probing = False
+            turn_to_loop(self, first, items, outcomes[-1].body)
+            return
+        self._probing = self._probing and outcomes[-1].kind == ERROR
         self._seconds_here += seconds
         self.planner.observe(items, outcomes, seconds, cpu_seconds)
         for outcome in outcomes:
@@ -405,7 +425,7 @@ class Caller:
 
     def _follow(self, plan: Plan) -> None:
         if plan.engine != INLINE:
-            self._launch(plan.engine, plan.n_jobs, plan.most_jobs)
+            self.launch(plan.engine, plan.n_jobs, plan.most_jobs)
         else:
             self.planner.prepare_for_the_next_call()
 
@@ -432,17 +452,17 @@ class Caller:
         length = self.source.length
         return None if length is None else max(0, length - self.source.pulled)
 
-    def _launch(self, name: str, workers: int, most: int) -> None:
+    def launch(self, name: str, workers: int, most: int) -> None:
         """Gives the job an engine. With engine="auto" a function that cannot travel stays here."""
-        if not self._launching.acquire(blocking=False):
+        if not self.launching.acquire(blocking=False):
             return  # the caller or its helper, whichever is the other one, is about to
         try:
-            if self.pump.engine is not None or self.closed:
+            if self.pump.engine is not None or self.closed or self.planner.explicit not in (None, name):
                 return
             seats = self.planner.seats
-            if name != THREADS or self.planner.explicit is not None:  # threads that were planned wait
+            if name != ASYNCIO and (name != THREADS or self.planner.explicit is not None):  # others wait
                 workers = seats.take(workers, firm=self.options.n_jobs is not None)
-            engine = engine_named(name, self.options, self.task, self._context, seats, workers)
+            engine = engine_named(name, self.options, self.task, self._context, seats, workers, self._loop)
             with self.pump as pump:
                 pump.attach(engine, workers, most)
         except Unpicklable as error:
@@ -451,7 +471,7 @@ class Caller:
                 raise
             self.planner.refuse(name, str(error))
         finally:
-            self._launching.release()
+            self.launching.release()
 
     # -- the end --------------------------------------------------------------------------------------
 
@@ -461,7 +481,7 @@ class Caller:
             return  # workers have been ended, and a helper that held the lock runs no more
         if self._limits is not None:
             self._limits.restore_original_limits()
-        with self._launching:
+        with self.launching:
             self.closed = True
         self.away_since = None
         if self._helper is not None:

@@ -9,6 +9,7 @@ import time
 from typing import Any
 
 from allcores.core.plan import (
+    ASYNCIO,
     INLINE,
     MOST_WAITING,
     PROCESSES,
@@ -25,10 +26,12 @@ from allcores.processes import presence
 from allcores.runtime import budget, rent
 from allcores.runtime.machine import gil_enabled, run_delay_clock
 from allcores.runtime.surround import shares_generators
+from allcores.tasks.coroutines import awaited_stage
 from allcores.tasks.task import Task
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
     from collections.abc import Callable, Sequence
     from contextvars import Context
 
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
     from allcores.engines.processes import Start
 
 TRANSPORT_ITEMS = 4  # items whose pickling is measured
+MOST_AT_ONCE = 1000  # items that one event loop has in flight, unless n_jobs says otherwise
 COPY_BYTES_A_SECOND = 0.4e9  # pickled, through a socket, and unpickled
 CHEAP_SECONDS = 0.0002  # an item
 LEAST_SAMPLE_SECONDS = 0.0005
@@ -48,6 +52,7 @@ class Planner:
     def __init__(self, task: Task, options: Options) -> None:
         self.explicit: str | None = None if options.engine == "auto" else _name(options.engine)
         self.seats = budget.Seats()
+        self.awaited = awaited_stage(task)  # the name of a coroutine function among the stages
         self._options = options
         self._task = task
         self._refused: dict[str, str] = {}
@@ -65,7 +70,11 @@ class Planner:
         self._cap = options.n_jobs
         self._delay: Callable[[], float] | None = None  # seconds in which the calling thread had no core
         self._delay_began = 0.0
-        if presence.at_the_end() or not threading.main_thread().is_alive():  # then no thread can be started
+        if self.awaited is not None:
+            self._check_that_it_is_awaited(self.awaited)
+            self.explicit = ASYNCIO
+        self.at_the_end = presence.at_the_end() or not threading.main_thread().is_alive()
+        if self.at_the_end:  # then no thread can be started
             self.explicit = INLINE
         elif self.explicit is None:
             self._settle_what_is_certain()
@@ -83,6 +92,18 @@ class Planner:
             self.explicit = PROCESSES  # the only one here that can stop an item
         elif self._cap is None and self.seats.worker_of is not None and self.seats.total == 1:
             self.explicit = INLINE
+
+    def _check_that_it_is_awaited(self, name: str) -> None:
+        if self.explicit not in (None, ASYNCIO):
+            raise TypeError(
+                f"{name} is a coroutine function, which engine={self.explicit!r} does not await; "
+                "leave engine out or write engine='asyncio' (in a coroutine: await allcores.amap(...))"
+            )
+
+    def turn_to_loop(self, name: str) -> None:
+        """The first item has shown that this function returns something to await."""
+        self.awaited = name
+        self.explicit = ASYNCIO
 
     @property
     def may_run_here(self) -> bool:
@@ -109,6 +130,8 @@ class Planner:
         workers = getattr(self._options.engine, "workers", None)  # a simulated engine says how many it has
         if workers:
             return workers, workers
+        if self.explicit == ASYNCIO:
+            return MOST_AT_ONCE, MOST_AT_ONCE
         foreign = self.seats.worker_of not in (None, "allcores")
         return (1, 1) if foreign else (self.seats.free(), MOST_WAITING)
 
@@ -132,7 +155,9 @@ class Planner:
         """The plan where the options leave no choice."""
         assert self.explicit is not None
         workers, most = (1, 1) if self.explicit == INLINE else self.explicit_workers()
-        if self._options.timeout is not None:
+        if self.awaited is not None:
+            reason = f"{self.awaited} is awaited: one event loop has up to {most} items in flight"
+        elif self._options.timeout is not None and self._options.engine == "auto":
             reason = "a timeout needs an engine that can stop an item: processes"
         elif self._options.engine == "auto":
             reason = f"this is a worker of {self.seats.worker_of} already: the cores are taken"
@@ -238,9 +263,17 @@ class Planner:
 
 
 def engine_named(
-    name: str, options: Options, task: Task, context: Context, seats: budget.Seats, workers: int
+    name: str,
+    options: Options,
+    task: Task,
+    context: Context,
+    seats: budget.Seats,
+    workers: int,
+    loop: AbstractEventLoop | None = None,
 ) -> Engine:
     """A new engine for one job of the caller with this context, with so many workers to begin with.
+
+    ``loop`` is the event loop in which the job is awaited, if it is.
 
     Raises Unpicklable where the function cannot travel.
     """
@@ -251,6 +284,12 @@ def engine_named(
         from allcores.engines.threads import Threads
 
         return Threads(task, context, cores=seats.share_of(workers), inner_threads=options.inner_threads)
+    if name == ASYNCIO:
+        from allcores.engines.event_loop import EventLoop, hint_at_amap
+
+        if loop is None:
+            hint_at_amap()
+        return EventLoop(task, context, loop)
     from allcores.engines import processes
 
     if options.engine == "auto":

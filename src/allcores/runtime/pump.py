@@ -125,6 +125,16 @@ class Pump:
                 self.chunks[event.first] = packed
             self.post(event)
 
+    def fail(self, error: BaseException) -> None:
+        """Ends the job with this error as soon as no user code runs; any thread may call it."""
+        self.failure = error
+        self.ring()
+
+    def ring(self) -> None:
+        """There is news for the calling thread, should it wait for workers; any thread may call it."""
+        if self.engine is not None:
+            self.engine.ring()
+
     def step(self, timeout: float | None) -> None:
         """Waits up to ``timeout`` seconds (None: a while) for something to happen, and deals with it."""
         self.empty_mailbox()

@@ -26,7 +26,14 @@ class Source:
     """
 
     def __init__(self, iterables: tuple[Iterable[Any], ...], batch: int | None = None) -> None:
-        self.random_access = all(_is_random_access(iterable) for iterable in iterables)
+        for iterable in iterables:
+            if is_async(iterable):
+                raise TypeError(
+                    f"{type(iterable).__name__} is an async iterable, which only a coroutine can walk; "
+                    "write `await allcores.amap(f, items)` or `async for value in allcores.par(items).map(f)`"
+                )
+        self.random_access = all(is_random_access(iterable) for iterable in iterables)
+        self.never_waits = False  # whether ``take`` returns nothing rather than wait for the next item
         self.length = _length(iterables, batch)
         self.pulled = 0
         self.ended = False
@@ -47,6 +54,9 @@ class Source:
             items = self._known(first, count) if self.random_access else self._unknown(count)
             self.pulled += len(items)
             return first, items
+
+    def give_up(self) -> None:
+        """Nobody wants any more items; any thread may call it."""
 
     def step_by_step(self, count: int) -> Steps:
         """Up to ``count`` items, each pulled when it is asked for; only the first one is pulled at once."""
@@ -103,12 +113,17 @@ class Steps(Sequence[Any]):
         return self._pulled[index]
 
 
+def is_async(items: Any) -> bool:
+    """Whether only ``async for`` walks over these."""
+    return hasattr(type(items), "__aiter__") and not hasattr(type(items), "__iter__")
+
+
 def _batches(iterator: Iterator[Any], size: int) -> Iterator[list[Any]]:
     while batch := list(islice(iterator, size)):
         yield batch
 
 
-def _is_random_access(iterable: Iterable[Any]) -> bool:
+def is_random_access(iterable: Iterable[Any]) -> bool:
     if type(iterable) in (list, tuple, range, str, bytes):
         return not (type(iterable) is range and abs(iterable.stop - iterable.start) > sys.maxsize)
     return type(iterable).__module__ == "numpy" and type(iterable).__name__ == "ndarray"

@@ -94,6 +94,15 @@ class Surroundings:
         if not own.shared:
             self._seed_the_process(numbers)
 
+    @property
+    def rng(self) -> Any:
+        """The generator of the item that runs in this thread: to be put back after others had their turn."""
+        return getattr(self._own, "rng", None)
+
+    @rng.setter
+    def rng(self, generator: Any) -> None:
+        self._own.rng = generator
+
     def _seed_the_process(self, numbers: tuple[int, ...]) -> None:
         import random
 

@@ -62,6 +62,12 @@ class Task:
         seeded = self.surroundings is not None and self.surroundings.seed is not None
         return self.surroundings.begin if seeded else None  # type: ignore[union-attr]
 
+    def running(self, run: Callable[[Any], Any]) -> Task:
+        """The same task, whose items are run by ``run``."""
+        task = Task(self.stages, self.reduction, self.retry_on, self.surroundings)
+        task._run = run
+        return task
+
 
 def _compose(stages: tuple[tuple[str, Callable[..., Any]], ...], spreads: bool) -> Callable[[Any], Any]:
     if spreads:

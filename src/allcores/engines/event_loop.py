@@ -1,0 +1,369 @@
+"""One event loop with very many seats: for coroutine functions, whose items wait side by side.
+
+The loop has a thread of its own, which ends with the job, unless the caller is inside a loop already and awaits the
+job: then items run in that one, where the caller's clients and locks belong, and only plain functions are called
+in a thread of ours. Each piece is an asyncio task with a copy of the caller's context. An item is stopped by
+cancelling its task, which takes effect where it awaits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextvars
+import functools
+import logging
+import os
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from allcores.core.events import (
+    ERROR,
+    VALUES,
+    Event,
+    ItemsDone,
+    Outcome,
+    StartFailed,
+    WorkerLost,
+    WorkerReady,
+)
+from allcores.engines.base import Payload
+from allcores.engines.local import FLUSH_SECONDS, Items, Local
+from allcores.errors import StartError
+from allcores.tasks import place
+from allcores.tasks.coroutines import Begun, Chain
+from allcores.tasks.run import note_item, reduced
+from allcores.tasks.task import Task
+
+LAST_WORDS_SECONDS = 2.0  # for cancelled coroutines to end
+STARTS_AT_ONCE = 32  # before the loop comes round
+STUCK_SECONDS = 1.0  # a loop that answers nothing for so long runs an item that never awaits
+
+_open: weakref.WeakSet[EventLoop] = weakref.WeakSet()
+
+
+class Seat:
+    """What one worker has to run, runs, and since when."""
+
+    __slots__ = ("inbox", "lost", "running", "since", "task")
+
+    def __init__(self) -> None:
+        self.inbox: deque[tuple[Sequence[Any], int]] = deque()
+        self.running: int | None = None
+        self.since = 0.0
+        self.task: asyncio.Task[None] | None = None
+        self.lost = False
+
+
+class Report:
+    """What became of items of a piece, until it is reported."""
+
+    __slots__ = ("_began", "_outcomes", "_start", "_task", "_values", "_worker")
+
+    def __init__(self, task: Task, worker: int, start: int) -> None:
+        self._task = task
+        self._worker = worker
+        self._start = start  # of the values that are not part of an outcome yet
+        self._values: list[Any] = []
+        self._outcomes: list[Outcome] = []
+        self._began = time.monotonic()
+
+    def add(self, index: int, done: bool, value: Any) -> None:
+        """An item's output, or what it raised."""
+        if done:
+            self._values.append(value)
+            return
+        note_item(value, index)
+        self._end_values()
+        self._outcomes.append(
+            Outcome(index, index + 1, ERROR, value, 0, isinstance(value, self._task.retry_on))
+        )
+        self._start = index + 1
+
+    def seconds(self) -> float:
+        """How long these items took together."""
+        return time.monotonic() - self._began
+
+    def take(self, last: bool) -> ItemsDone:
+        """The report, and a new one begins."""
+        self._end_values()
+        outcomes, self._outcomes = self._outcomes, []
+        seconds, self._began = self.seconds(), time.monotonic()
+        return ItemsDone(self._worker, reduced(self._task, outcomes), seconds, 0.0, last)
+
+    def _end_values(self) -> None:
+        if self._values:
+            stop = self._start + len(self._values)
+            self._outcomes.append(Outcome(self._start, stop, VALUES, self._values))
+            self._start, self._values = stop, []
+
+
+class EventLoop(Local):
+    """Runs the pieces of one job as tasks of an event loop."""
+
+    name = "asyncio"
+    can_stop = True
+
+    def __init__(
+        self,
+        task: Task,
+        context: contextvars.Context | None = None,
+        loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        """``context``: the caller's. ``loop``: the one that the caller awaits this job in; None for one of our own."""
+        if loop is not None and task.surroundings is not None:
+            raise ValueError(
+                "seed and setup have no place in an event loop that is the caller's; make what the function needs "
+                "before, draw from allcores.rng(seed, index), or write allcores.map(...)"
+            )
+        super().__init__()
+        self._task = task
+        self._context = context or contextvars.copy_context()
+        self._loop = loop
+        self._thread: threading.Thread | None = None
+        self._helping: Any = None  # the executor that calls plain functions while the loop is the caller's
+        self._chain = Chain(task, None if loop is None else self._apart)
+        self._seats: dict[int, Seat] = {}
+        self._sent: deque[tuple[int, Seat]] = deque()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._told = False  # the loop knows that something was sent
+        self._cancelled = False
+        self._all_cancelled = False
+        self._ending = False
+        self._over = threading.Event()
+        self._kills: dict[int, tuple[float, int | None]] = {}  # asked for when, of which item
+
+    # -- in the thread that drives the pump -----------------------------------------------------------
+
+    def boot(self, worker: int) -> None:
+        """Adds a seat; the first one starts the loop."""
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+            self._thread = threading.Thread(target=self._serve, name="allcores-asyncio", daemon=True)
+            self._thread.start()
+            _open.add(self)
+        self._seats[worker] = Seat()
+        self._events.put(WorkerReady(worker))
+
+    def send(self, worker: int, payload: Payload, first: int, start: int, stop: int) -> None:
+        """Queues items for a seat."""
+        assert isinstance(payload, Items)
+        seat = self._seats[worker]
+        seat.inbox.append((payload.items[start - first : stop - first], start))
+        self._sent.append((worker, seat))
+        if not self._told:
+            self._told = True
+            self._tell(self._start_sent)
+
+    def look(self, worker: int) -> tuple[int | None, float]:
+        """What the seat runs, and since when."""
+        seat = self._seats[worker]
+        return seat.running, seat.since
+
+    def kill(self, worker: int) -> None:
+        """Cancels what the seat runs."""
+        self._kills[worker] = time.monotonic(), self._seats[worker].running
+        self._tell(self._lose, worker)
+
+    def wait(self, timeout: float | None) -> list[Event]:
+        """What the items have done; says so if the loop is stuck in one that should be cancelled."""
+        events = super().wait(timeout)
+        if not events and self._kills:
+            asked, item = min(self._kills.values(), key=lambda each: each[0])
+            if time.monotonic() - asked > STUCK_SECONDS:
+                self._kills.clear()
+                return [StartFailed(StartError(_stuck(item)))]
+        return events
+
+    def cancel(self) -> None:
+        """Nobody wants any more results: what runs is cancelled."""
+        self._cancelled = True
+        self._tell(self._cancel_all)
+
+    def close(self, reuse: bool) -> None:
+        """Cancels what still runs and waits, briefly, until it has ended; a loop of our own ends with it."""
+        self._cancelled = True
+        if self._loop is None:
+            return
+        in_it = asyncio._get_running_loop() is self._loop  # then it would wait for itself
+        if self._tell(self._end) and not in_it and not self._over.wait(LAST_WORDS_SECONDS):
+            logging.getLogger("allcores").warning(
+                "a coroutine function goes on although it was cancelled, %g s ago; "
+                "let it await, and let it end on CancelledError",
+                LAST_WORDS_SECONDS,
+            )
+        elif self._thread is not None:
+            self._thread.join(LAST_WORDS_SECONDS)
+        _open.discard(self)
+        if self._helping is not None:
+            self._helping.shutdown(wait=False)
+
+    def _tell(self, function: Callable[..., Any], *arguments: Any) -> bool:
+        """Lets the loop call a function; whether there still is a loop."""
+        assert self._loop is not None
+        try:
+            self._loop.call_soon_threadsafe(function, *arguments)
+        except RuntimeError:
+            self._events.put(StartFailed(StartError("the event loop was closed while a job ran in it")))
+            return False
+        return True
+
+    # -- in the loop ----------------------------------------------------------------------------------
+
+    def _serve(self) -> None:
+        """The life of a loop of our own."""
+        loop = self._loop
+        assert loop is not None
+        asyncio.set_event_loop(loop)
+        place.sit_in_thread(0, 1)
+        try:
+            if self._task.surroundings is not None:
+                self._task.surroundings.enter(shared=True)
+            loop.run_forever()
+            loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.run_until_complete(loop.shutdown_default_executor())
+        except StartError as error:  # what setup raised
+            self._events.put(StartFailed(error))
+        finally:
+            asyncio.set_event_loop(None)
+            loop.close()
+            self._over.set()
+
+    def _start_sent(self) -> None:
+        self._told = False
+        for _ in range(min(STARTS_AT_ONCE, len(self._sent))):
+            worker, seat = self._sent.popleft()
+            self._start(worker, seat)
+        if self._sent and not self._told:  # others, and what has been started, come first
+            self._told = True
+            assert self._loop is not None
+            self._loop.call_soon(self._start_sent)
+
+    def _start(self, worker: int, seat: Seat) -> None:
+        if seat.task is None and seat.inbox and not seat.lost and not self._ending:
+            assert self._loop is not None
+            items, start = seat.inbox.popleft()
+            work = self._run_piece(worker, seat, items, start)
+            seat.task = self._loop.create_task(work, context=self._context.copy())
+            seat.task.add_done_callback(functools.partial(self._piece_ended, worker, seat))
+            self._tasks.add(seat.task)
+
+    async def _run_piece(self, worker: int, seat: Seat, items: Sequence[Any], start: int) -> None:
+        """Runs a piece, reporting whenever 2 ms worth of results have gathered."""
+        report = Report(self._task, worker, start)
+        for index, item in enumerate(items, start):
+            if self._cancelled:
+                break
+            seat.running, seat.since = index, time.monotonic()
+            if type(item) is Begun:
+                done, value = await item.resume(self._chain, index)
+            else:
+                done, value = await self._chain.attempt(item, index)
+            seat.running = None
+            if isinstance(value, asyncio.CancelledError) and not done:
+                if seat.lost or self._cancelled:
+                    break
+                _forget_cancellation(seat.task)
+            report.add(index, done, value)
+            if report.seconds() > FLUSH_SECONDS and index + 1 < start + len(items):
+                self._events.put(report.take(last=False))
+        self._events.put(report.take(last=True))
+
+    def _piece_ended(self, worker: int, seat: Seat, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        seat.task = None
+        if task.cancelled():  # before it began
+            self._events.put(ItemsDone(worker, [], 0.0, 0.0, True))
+        elif (error := task.exception()) is not None:
+            self._events.put(StartFailed(error))
+        self._start(worker, seat)
+        if self._ending and not self._tasks:
+            self._end()
+
+    async def _apart(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Calls a plain function in a thread of ours: the caller's loop has better things to do."""
+        assert self._loop is not None
+        if self._helping is None:
+            from concurrent.futures import ThreadPoolExecutor
+
+            self._helping = ThreadPoolExecutor(1, "allcores-asyncio-plain")
+        run = contextvars.copy_context().run
+        return await self._loop.run_in_executor(self._helping, run, function, *arguments)
+
+    def _lose(self, worker: int) -> None:
+        self._kills.pop(worker, None)
+        seat = self._seats.pop(worker)
+        seat.lost = True
+        if seat.task is not None:
+            seat.task.cancel()
+        self._events.put(WorkerLost(worker, seat.running, None, None, "its task was cancelled"))
+
+    def _cancel_all(self) -> None:
+        """Once: a second cancellation would hit those that clean up after the first."""
+        for task in () if self._ending or self._all_cancelled else self._tasks:
+            task.cancel()
+        self._all_cancelled = True
+        for worker, seat in self._seats.items():
+            for _ in range(len(seat.inbox)):
+                seat.inbox.popleft()
+                self._events.put(ItemsDone(worker, [], 0.0, 0.0, True))
+
+    def _end(self) -> None:
+        """Ends a loop of our own, or our part in the caller's, as soon as every task has ended."""
+        assert self._loop is not None
+        self._cancel_all()
+        self._ending = True
+        if self._tasks:
+            return
+        if self._thread is not None:
+            self._loop.stop()
+        else:
+            self._over.set()
+
+
+def hint_at_amap() -> None:
+    """Says, once, what else could be written where a thread that runs an event loop is about to wait."""
+    if asyncio._get_running_loop() is not None:
+        _hint()
+
+
+@functools.cache
+def _hint() -> None:
+    logging.getLogger("allcores").warning(
+        "allcores waits for coroutine functions inside a running event loop, where nothing else runs meanwhile; "
+        "write `await allcores.amap(...)`, or `async for` over the stream"
+    )
+
+
+def _stuck(item: int | None) -> str:
+    return (
+        f"item {item} runs too long and cannot be stopped: it does not await, so nothing else in its event loop runs. "
+        "Where items compute or block write engine='processes'."
+    )
+
+
+def _forget_cancellation(task: asyncio.Task[None] | None) -> None:
+    """An item that cancelled itself has failed, and nothing else."""
+    while task is not None and task.cancelling():
+        task.uncancel()
+
+
+def _at_exit() -> None:
+    for engine in list(_open):
+        engine.close(reuse=False)
+
+
+def _in_forked_child() -> None:
+    """The threads of these loops were not forked: nobody is to wait for them."""
+    for engine in list(_open):
+        engine._over.set()
+    _open.clear()
+
+
+atexit.register(_at_exit)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_forked_child)

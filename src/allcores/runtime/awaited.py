@@ -1,0 +1,31 @@
+"""What the first item may show: that its function returns something to await, which the calling thread cannot."""
+
+from __future__ import annotations
+
+from allcores.core.events import Offered
+from allcores.core.plan import ASYNCIO
+from allcores.runtime.pump import Packed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from allcores.runtime.caller import Caller
+    from allcores.tasks.coroutines import Begun
+
+
+def turn_to_loop(caller: Caller, index: int, items: Sequence[Any], begun: Begun) -> None:
+    """The job, beginning with the rest of this item, goes to an event loop."""
+    caller.planner.turn_to_loop(begun.stage)
+    with caller.launching, caller.pump as pump:
+        if pump.engine is not None:
+            begun.drop()
+            raise TypeError(
+                f"{begun.stage} returned something to await, after long computing; write engine='asyncio'"
+            )
+        pump.scheduler.rules = pump.scheduler.rules._replace(may_run_here=False)
+    caller.launch(ASYNCIO, *caller.planner.explicit_workers())
+    engine = caller.pump.engine
+    assert engine is not None
+    caller.pump.submit(Offered(index, 1), Packed(engine.pack(index, [begun]), items))
