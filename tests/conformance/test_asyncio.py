@@ -211,6 +211,51 @@ def test_engines_that_do_not_await_refuse_coroutine_functions(wrong):
             call()
 
 
+def test_items_draw_from_their_own_generators_however_they_interleave(engine):
+    async def draw(x, rng):
+        first = rng.random()
+        await asyncio.sleep(0)
+        return first, rng.random()
+
+    def more(pair, rng):
+        return *pair, rng.random()
+
+    def generator(x):
+        rng = ac.rng(5, x)
+        return rng.random(), rng.random(), rng.random()
+
+    stream = ac.par(range(40), seed=5, engine=engine).map(draw).map(more)
+    assert stream.collect() == [generator(x) for x in range(40)]
+    assert ac.par(range(40), seed=5).map(lambda x, rng: draw(x, rng)).map(more).collect() == stream.collect()
+
+
+def test_setup_is_called_once_and_its_value_is_given(engine):
+    calls = []
+
+    async def add(x, state):
+        await asyncio.sleep(0)
+        return x + state
+
+    assert ac.map(add, range(20), engine=engine, setup=lambda: calls.append(1) or 10) == [
+        x + 10 for x in range(20)
+    ]
+    assert calls == [1]
+
+
+def test_what_cannot_be_kept_is_refused(engine):
+    with pytest.raises(ValueError, match="seed cannot be kept"):
+        ac.map(double, range(3), engine=engine, seed=1)
+
+    async def main():
+        async def add(x, state):
+            return x + state
+
+        with pytest.raises(ValueError, match=r"allcores\.map"):
+            await ac.amap(add, range(3), engine=engine, setup=int)
+
+    asyncio.run(main())
+
+
 # -- failures and limits ------------------------------------------------------------------------------
 
 

@@ -42,7 +42,7 @@ def expected(seed, count):
 
 
 def shares(way):
-    return way.name == "threads"
+    return way.name in ("threads", "asyncio")
 
 
 def test_each_item_draws_from_its_own_generator(way):

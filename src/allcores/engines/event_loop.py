@@ -179,6 +179,10 @@ class EventLoop(Local):
                 return [StartFailed(StartError(_stuck(item)))]
         return events
 
+    def drew(self) -> bool:
+        """Whether items have drawn from the process's generators; in the caller's loop others may have."""
+        return self._thread is not None and super().drew()
+
     def cancel(self) -> None:
         """Nobody wants any more results: what runs is cancelled."""
         self._cancelled = True

@@ -6,7 +6,7 @@ import os
 import sys
 import warnings
 
-from allcores.core.plan import PROCESSES, THREADS
+from allcores.core.plan import ASYNCIO, PROCESSES, THREADS
 from allcores.errors import RandomStateWarning
 from allcores.tasks.generators import captured
 
@@ -35,7 +35,7 @@ def warn_of_draws(task: Task, engine: Any, undisturbed: bool) -> None:
             f"`{holder}` is a random generator that the function holds: each worker draws from a copy of its own, "
             f"so workers repeat each other's numbers, and yours does not move. Instead, {_REMEDY}"
         )
-    elif (undisturbed or engine.name != THREADS) and getattr(engine, "drew", bool)():
+    elif (undisturbed or engine.name not in (THREADS, ASYNCIO)) and getattr(engine, "drew", bool)():
         message = (
             "items drew from the generators of `random` or `numpy.random` on several workers at once: "
             f"unless it seeds them itself, the results differ from the loop's, and from call to call. Then {_REMEDY}"

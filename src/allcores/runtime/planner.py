@@ -99,6 +99,11 @@ class Planner:
                 f"{name} is a coroutine function, which engine={self.explicit!r} does not await; "
                 "leave engine out or write engine='asyncio' (in a coroutine: await allcores.amap(...))"
             )
+        if shares_generators(self._task):
+            raise ValueError(
+                f"seed cannot be kept for {name}: coroutines share `random` and `numpy.random`; "
+                "write async def f(x, rng): ... and draw from rng"
+            )
 
     def turn_to_loop(self, name: str) -> None:
         """The first item has shown that this function returns something to await."""
