@@ -13,7 +13,7 @@ COROUTINE, ASYNC_GENERATOR = (
     0x80,
     0x200,
 )  # the flags of their code, as in ``inspect``, which is slow to import
-MARKS = ("_is_coroutine_mark", "_is_coroutine")  # set by inspect.markcoroutinefunction, and by asyncio once
+MARKS = ("_is_coroutine_marker", "_is_coroutine")  # set by inspect.markcoroutinefunction, and by asyncio once
 
 
 def is_coroutine_function(function: Any, flags: int = COROUTINE) -> bool:
