@@ -20,6 +20,7 @@ FLOORS = {
     "errors": 0,
     "core": 1,
     "tasks": 2,
+    "guard": 3,
     "processes": 3,
     "engines": 4,
     "options": 5,

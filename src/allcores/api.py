@@ -44,13 +44,15 @@ def map(
         iterables: one or more; with several, ``function`` takes as many arguments, and the shortest one ends it.
         kwargs: constant keyword arguments of ``function``.
         **options: n_jobs, engine, chunksize, window, timeout, deadline, retries, retry_on, retry_wait_seconds,
-            on_error, seed, setup and inner_threads. ``n_jobs=None`` takes as many workers as the measured cost
+            on_error, seed, setup, inner_threads and writes. ``n_jobs=None`` takes as many workers as the measured cost
             justifies, -1 every core. ``engine`` is "auto", "inline", "threads" or "processes". ``timeout`` is in
             seconds for one item, ``deadline`` for the whole call. ``on_error="return"`` puts an
             ``allcores.Failure`` in the place of each item that failed. With ``seed`` item i draws from
             ``allcores.rng(seed, i)``, passed as ``rng`` if ``function`` takes one; ``random`` and ``numpy.random``
             are seeded for each item as well. ``setup`` is called once in each worker, and its value passed as
             ``state``. ``inner_threads`` is how many threads BLAS and OpenMP may use in each worker.
+            ``writes="error"`` refuses a function that writes to what workers only have a copy of, "allow" lets it
+            move without a word.
 
     Returns:
         A list with one result for each item.
@@ -58,6 +60,7 @@ def map(
     Raises:
         TypeError, ValueError: the options mean nothing, or nothing together.
         Unpicklable: with engine="processes", the function, an item or a result cannot travel.
+        LostWriteError: with writes="error".
         WorkerLost, TaskTimeout, DeadlineExceeded, StartError: see ``allcores.errors``.
         Whatever ``function`` raises, that of the earliest failing item.
 
@@ -174,13 +177,14 @@ def explain(
     task = _task(MAP, function, kwargs, chosen.retry_classes)
     surround(task, chosen)
     planner = Planner(task, chosen)
+    planner.look_beforehand(Source((items,)).peek())
     if planner.explicit is not None:
         return planner.asked_for()
     planner.watch_this_thread()
     done = 0
     started = time.perf_counter()
     for item in islice(items, EXPLAIN_ITEMS):
-        planner.item_begins()
+        planner.item_begins([item])
         with Inline(task):
             began, cpu_began = time.perf_counter(), time.thread_time()
             outcomes = run_items(probing(task), done, [item], stop_on_error=True)

@@ -7,9 +7,13 @@
         ├── DeadlineExceeded      the job ran longer than ``deadline`` (a TimeoutError): .seconds
         ├── Unpicklable           a function, item or result cannot travel (a TypeError): .what, .path
         ├── RemoteError           an exception of the user's that could not be rebuilt here: .type_name, .text
+        ├── LostWriteError        with ``writes="error"``: the function writes to what workers only have a copy of
         └── StartError            workers could not be started at all
     UserWarning
     └── RandomStateWarning        items draw from a generator that no seed=... makes reproducible
+
+    UserWarning
+    └── LostWriteWarning          the function writes to what workers only have a copy of
 
 What the user's own function raises is none of these: it arrives with its own type.
 Bad options are plain ``TypeError`` and ``ValueError``, raised before any worker starts.
@@ -132,6 +136,23 @@ class StartError(AllcoresError):
 
 class RandomStateWarning(UserWarning):
     """Items draw random numbers that the loop would not have drawn; ``seed=...`` makes them the same everywhere."""
+
+
+class LostWriteError(AllcoresError, RuntimeError):
+    """With ``writes="error"``: the function writes to something of which workers only have a copy.
+
+    Example:
+        >>> import allcores as ac
+        >>> results = []
+        >>> ac.map(lambda x: results.append(x), range(3), writes="error")  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ...
+        allcores.errors.LostWriteError: the function writes to the global 'results': results.append(...) ...
+    """
+
+
+class LostWriteWarning(UserWarning):
+    """The function writes to something of which workers only have a copy: the caller would never see it."""
 
 
 class RemoteTraceback(Exception):

@@ -27,6 +27,7 @@ class Options(NamedTuple):
     seed: Any = None
     setup: Any = None
     inner_threads: int | None = None
+    writes: str = "warn"
 
     @property
     def retry_classes(self) -> tuple[type[BaseException], ...]:
@@ -83,6 +84,8 @@ def _check_names(options: Options) -> None:
         raise TypeError(f"engine must be one of {', '.join(ENGINES)}, not {type(options.engine).__name__}")
     if options.on_error not in ("raise", "return"):
         raise ValueError(f"on_error={options.on_error!r} is not known; write 'raise' or 'return'")
+    if options.writes not in ("warn", "allow", "error"):
+        raise ValueError(f"writes={options.writes!r} is not known; write 'warn', 'allow' or 'error'")
     if not isinstance(options.ordered, bool):
         raise TypeError(f"ordered must be True or False, not {options.ordered!r}")
     if options.setup is not None and not callable(options.setup):

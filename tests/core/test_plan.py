@@ -128,3 +128,28 @@ def test_seconds_in_words_have_at_most_two_digits_where_they_are_small(seconds):
     number, unit = in_words(seconds).split()
     factor = {"s": 1, "ms": 1e3, "µs": 1e6}[unit]
     assert float(number) == pytest.approx(seconds * factor, rel=0.06)
+
+
+def test_threads_compute_what_is_safe_there_and_leaves_the_gil_alone():
+    beside = computing(20 * MS, 5, late_share=0.0)
+    plan = choose(beside, 100, Facts(2, COLD), thread_safe=True)
+    assert (plan.engine, plan.n_jobs, plan.most_jobs) == (THREADS, 2, 2)
+    assert choose(beside, 100, Facts(2, COLD)).engine == PROCESSES
+
+
+@pytest.mark.parametrize("late_share", [None, 0.9])
+def test_threads_do_not_compute_what_holds_the_gil_or_was_not_watched(late_share):
+    sample = computing(20 * MS, 5, late_share=late_share)
+    assert choose(sample, 100, Facts(2, COLD), thread_safe=True).engine == PROCESSES
+    assert choose(sample, 100, Facts(2, COLD, gil=False), thread_safe=True).engine == THREADS
+
+
+def test_one_core_computes_alone_however_safe_threads_are():
+    plan = choose(computing(20 * MS, 5, late_share=0.0), 100, Facts(1, COLD), thread_safe=True)
+    assert plan.engine == INLINE
+
+
+def test_threads_that_are_refused_compute_nothing():
+    sample = computing(20 * MS, 5, late_share=0.0)
+    plan = choose(sample, 100, Facts(2, COLD), None, {THREADS: "it writes"}, thread_safe=True)
+    assert plan.engine == PROCESSES

@@ -29,6 +29,7 @@ UNKNOWN_TRANSPORT_SECONDS = 5e-6
 FIRST_ITEM_DISCOUNT = (
     3.0  # the first item often pays for imports and caches: the others may take so much less
 )
+ONE_CORE, NO_GAIN = "there is one core to compute on", "moving the rest to other workers would not save time"
 
 
 class Sample(NamedTuple):
@@ -104,6 +105,7 @@ def choose(
     facts: Facts,
     n_jobs: int | None = None,
     refused: Mapping[str, str] | None = None,
+    thread_safe: bool = False,
 ) -> Plan:
     """The plan for the rest of the items.
 
@@ -114,6 +116,7 @@ def choose(
         facts: cores, and how long workers take to answer.
         n_jobs: the user's cap, or None.
         refused: engines that cannot do this job, with the reason.
+        thread_safe: several threads may compute items at once.
 
     Example:
         >>> plan = choose(Sample(1, 0.1, 0.1), 99, Facts(cores=2, boot_seconds=0.03))
@@ -133,20 +136,18 @@ def choose(
     computing_jobs = max(1, min(n_jobs or facts.cores, left))
     waiting_jobs = max(1, min(n_jobs or MOST_WAITING, left))
     at_once = max(computing_jobs, waiting_jobs) if waits else computing_jobs
-    threads = (
-        _threads_seconds(sample, left, waiting_jobs, facts) if waits and THREADS not in refused else None
-    )
+    threads = None
+    if THREADS not in refused and (waits or (thread_safe and _computes_beside_the_gil(sample, facts))):
+        threads = _threads_seconds(sample, left, waiting_jobs if waits else computing_jobs, facts)
     processes = _processes_seconds(sample, left, facts, at_once) if PROCESSES not in refused else None
     seconds = {INLINE: work, THREADS: threads, PROCESSES: processes}
     reasons = [_measured(sample, waits), _what_is_left(left, remaining, work)]
-    threads_gain = max(LEAST_GAIN_SECONDS, LEAST_GAIN_SHARE * work)
+    threads_gain = max(LEAST_GAIN_SECONDS, (LEAST_GAIN_SHARE if waits else LEAST_PROCESSES_GAIN_SHARE) * work)
 
     if n_jobs == 1:
         return Plan(INLINE, 1, 1, seconds, [*reasons, "n_jobs=1 asks for one worker: the caller is that one"])
-    if threads is not None and work - threads > threads_gain:
-        first = min(FIRST_WAITING, waiting_jobs) if n_jobs is None else waiting_jobs
-        reasons.append("while one item waits others can wait too: threads cost nothing to start")
-        return Plan(THREADS, first, waiting_jobs, seconds, reasons)
+    if threads is not None and work - threads > threads_gain and (waits or computing_jobs > 1):
+        return _on_threads(waits, waiting_jobs if waits else computing_jobs, n_jobs, seconds, reasons)
     if processes is not None and computing_jobs > 1 and _surely_pay(sample, left, facts, at_once):
         reasons.append(
             f"processes answer after {in_words(facts.answer_seconds)}, and then {at_once} work at once"
@@ -190,6 +191,19 @@ def missed_seconds(
     return gain / FIRST_ITEM_DISCOUNT if sample.items == 1 else gain
 
 
+def _on_threads(
+    waits: bool, jobs: int, n_jobs: int | None, seconds: dict[str, float | None], reasons: list[str]
+) -> Plan:
+    if not waits:
+        reasons.append(
+            "all that it reaches is known to be safe in threads: nothing starts, and nothing travels"
+        )
+        return Plan(THREADS, jobs, jobs, seconds, reasons)
+    first = min(FIRST_WAITING, jobs) if n_jobs is None else jobs
+    reasons.append("while one item waits others can wait too: threads cost nothing to start")
+    return Plan(THREADS, first, jobs, seconds, reasons)
+
+
 def _surely_pay(sample: Sample, left: int, facts: Facts, jobs: int) -> bool:
     """Whether processes gain enough, also if the first item has said too much."""
     if sample.items == 1:
@@ -200,9 +214,17 @@ def _surely_pay(sample: Sample, left: int, facts: Facts, jobs: int) -> bool:
     return gain > max(LEAST_GAIN_SECONDS, LEAST_PROCESSES_GAIN_SHARE * work)
 
 
+def _computes_beside_the_gil(sample: Sample, facts: Facts) -> bool:
+    """Whether it was seen, and not just not looked at, that others are not kept from the GIL."""
+    return not facts.gil or (sample.late_share is not None and sample.late_share <= HOLDING_SHARE)
+
+
 def _threads_seconds(sample: Sample, left: int, jobs: int, facts: Facts) -> float:
+    """Items that wait share the GIL for what they compute; those that compute beside it share the cores."""
     cost, cpu = sample.seconds / sample.items, sample.cpu_seconds / sample.items
     waves = -(-left // jobs)
+    if cpu >= WAITING_SHARE * cost:
+        return facts.setup_seconds + waves * cost + left * THREAD_DISPATCH_SECONDS
     return facts.setup_seconds + max(waves * cost, left * (cpu + THREAD_DISPATCH_SECONDS))
 
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from allcores.core import events as happened
 from allcores.core.events import ERROR, Outcome
-from allcores.core.plan import ASYNCIO, INLINE, THREADS, Plan
+from allcores.core.plan import ASYNCIO, INLINE, THREADS, WAITING_SHARE, Plan
 from allcores.core.scheduler import Rules
 from allcores.errors import Failure, StartError, TaskTimeout, Unpicklable, WorkerLost
 from allcores.options import Options
@@ -189,6 +189,8 @@ class Caller:
     # -- the loop -------------------------------------------------------------------------------------
 
     def _begin(self) -> None:
+        self.planner.look_beforehand(self.source.peek())
+        self.planner.watch.tell()
         name = self.planner.explicit
         if self.options.inner_threads is not None:
             self._limits = inner_threads.limit(self.options.inner_threads)
@@ -207,6 +209,8 @@ class Caller:
         while True:
             if self._due is not None and time.monotonic() > self._due:
                 raise deadline_exceeded(self.options.deadline or 0.0)
+            if self.planner.watch.untold is not None:
+                self.planner.watch.tell()
             self.feed()
             with self.pump as pump:
                 pump.empty_mailbox()
@@ -290,8 +294,8 @@ class Caller:
         if self.source.random_access or self.source.never_waits or self.pump.engine is None:
             first, items = self.source.take(count)
         else:
-            with self._in_iterator():
-                first, items = self.source.take(count)
+            with self._in_iterator():  # what may be filled anew is packed before the next item is pulled
+                first, items = self.source.take(count if self.source.reuses is False else 1)
         self._tell_end()
         return first, items
 
@@ -373,7 +377,7 @@ class Caller:
 
     def _run_inline(self, first: int, items: Any, chunk: int | None) -> None:
         stop_on_error = self.options.on_error == "raise"
-        self.planner.item_begins()
+        self.planner.item_begins(items)
         with Inline(self.task), self._away(len(items)):
             began, cpu_began = time.perf_counter(), time.thread_time()
             task = probing(self.task) if self._probing else self.task
@@ -444,8 +448,11 @@ class Caller:
     def consider_running_items(self, seconds: float, cpu_seconds: float) -> None:
         """The helper asks the same while items run that have taken so long already."""
         plan = self.planner.plan(self._left(), running=(self.runs_items, seconds, cpu_seconds))
-        if plan.engine == THREADS and not self.planner.seen_enough and cpu_seconds > SURELY_WAITING * seconds:
+        perhaps = SURELY_WAITING * seconds < cpu_seconds < WAITING_SHARE * seconds
+        if plan.engine == THREADS and not self.planner.seen_enough and perhaps:
             return  # a first item may wait for an import and compute ever after
+        if plan.engine == THREADS and not self.source.random_access and self.source.pulled == 1:
+            return  # the second may be the same object, filled anew: then threads cannot share it
         self._follow(plan)
 
     def _left(self) -> int | None:

@@ -26,6 +26,7 @@ from allcores.processes import presence
 from allcores.runtime import budget, rent
 from allcores.runtime.machine import gil_enabled, run_delay_clock
 from allcores.runtime.surround import shares_generators
+from allcores.runtime.watch import Watch
 from allcores.tasks.coroutines import awaited_stage
 from allcores.tasks.task import Task
 
@@ -56,6 +57,7 @@ class Planner:
         self._options = options
         self._task = task
         self._refused: dict[str, str] = {}
+        self.watch = Watch(task, options)
         self._items = 0
         self._seconds = 0.0
         self._cpu_seconds = 0.0
@@ -144,8 +146,10 @@ class Planner:
         """From now on, time in which items had no core to run on does not count as waiting."""
         self._delay = run_delay_clock()
 
-    def item_begins(self) -> None:
+    def item_begins(self, items: Sequence[Any] = ()) -> None:
         """The calling thread is about to run items."""
+        if self.may_move:
+            self.watch.begins(items, self._seconds > LEAST_SAMPLE_SECONDS)
         self._modules = len(sys.modules)
         if self._delay is not None:
             self._delay_began = self._delay()
@@ -168,7 +172,8 @@ class Planner:
             reason = f"this is a worker of {self.seats.worker_of} already: the cores are taken"
         else:
             reason = f"engine={self._options.engine!r} asks for it"
-        return Plan(self.explicit, workers, most, {}, [reason])
+        lost = [] if self.watch.lost is None else [f"what would be lost: {self.watch.lost}"]
+        return Plan(self.explicit, workers, most, {}, [reason, *lost])
 
     def refuse(self, engine: str, reason: str) -> None:
         """This engine cannot do this job."""
@@ -178,6 +183,7 @@ class Planner:
         self, items: Sequence[Any], outcomes: Sequence[Outcome], seconds: float, cpu_seconds: float
     ) -> None:
         """Takes in that items ran in the calling thread."""
+        self.watch.ended()
         if self._items == 1 and not self._warmed_up:  # the first item often pays for imports and caches
             self._forget_sample()
         cpu_seconds = self._computing(seconds, cpu_seconds)
@@ -216,7 +222,7 @@ class Planner:
         setup_seconds = 0.0 if surroundings is None or staffed else surroundings.setup_seconds
         boot_seconds = 0.0 if staffed else self._workers_start().seconds()
         facts = Facts(cores, boot_seconds, gil_enabled(), setup_seconds)
-        plan = choose(sample, left, facts, self._cap, self._refused)
+        plan = self._guarded(sample, left, facts)
         if plan.engine == INLINE and not staffed:
             missed = missed_seconds(plan, sample, left, facts, self._cap, self._refused)
             self._missed_seconds = max(missed, self._missed_seconds)
@@ -229,6 +235,27 @@ class Planner:
 
             logging.getLogger("allcores").info("%s", plan)
         return plan
+
+    def _guarded(self, sample: Sample, left: int | None, facts: Facts) -> Plan:
+        """The plan; the guard is asked only where work would move if it had nothing against it."""
+        watch = self.watch
+        plan = choose(sample, left, facts, self._cap, self._refused, watch.threads_may_compute)
+        if plan.engine == INLINE or watch.asked:
+            return plan
+        for engine, reason in watch.ask().items():
+            self.refuse(engine, reason)
+        return choose(sample, left, facts, self._cap, self._refused, watch.threads_may_compute)
+
+    def look_beforehand(self, first: tuple[Any, ...]) -> None:
+        """Asks the guard before anything runs: for processes that the user named, and with writes="error".
+
+        Args:
+            first: the first item in a tuple, or nothing, where it is not at hand.
+        """
+        asked_for = self.explicit == PROCESSES and self._options.writes != "allow"
+        if asked_for or (self.may_move and self._options.writes == "error"):
+            for engine, reason in self.watch.ask(first).items():
+                self.refuse(engine, reason)
 
     def _sample(self, running: tuple[int, float, float] | None) -> Sample:
         items, seconds, cpu_seconds = self._items, self._seconds, self._cpu_seconds

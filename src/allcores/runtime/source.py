@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence, Sized
 from itertools import islice
 from typing import Any
 
+UNCHANGING = (int, float, complex, str, bytes, tuple, frozenset, type(None))
 SLOW_PULL_SECONDS = 0.002  # a chunk is not waited for longer than this once it has an item
 
 
@@ -39,6 +40,12 @@ class Source:
         self.ended = False
         self.error: BaseException | None = None  # what the user's iterator raised, which ends the input
         self._lock = threading.Lock()
+        self._first_item: Any = None  # the first item, until the second one has been seen
+        self.reuses: bool | None = (
+            None  # one object is handed out again and again, filled anew; None: not known
+        )
+        self._batch = batch
+        self._walked: tuple[Any, ...] = iterables if self.random_access else ()
         self._sliced: Any = (
             iterables[0] if self.random_access and len(iterables) == 1 and batch is None else None
         )
@@ -57,6 +64,22 @@ class Source:
 
     def give_up(self) -> None:
         """Nobody wants any more items; any thread may call it."""
+
+    def peek(self) -> tuple[Any, ...]:
+        """The first item in a tuple, where looking at it takes nothing away; else nothing."""
+        if not self.random_access or not self.length:
+            return ()
+        first = tuple(each[0] for each in self._walked)
+        item = first[0] if len(first) == 1 else first
+        return (item if self._batch is None else [item],)
+
+    def _compare(self, item: Any, number: int) -> None:
+        """Whether the second item is the first one, changed: then none may wait for others."""
+        if number == 1:
+            self._first_item = item
+        else:
+            self.reuses = item is self._first_item and not isinstance(item, UNCHANGING)
+            self._first_item = None
 
     def step_by_step(self, count: int) -> Steps:
         """Up to ``count`` items, each pulled when it is asked for; only the first one is pulled at once."""
@@ -78,6 +101,8 @@ class Source:
         try:
             for item in islice(self._iterator, count):
                 items.append(item)
+                if self.reuses is None:
+                    self._compare(item, self.pulled + len(items))
                 if time.monotonic() - started > SLOW_PULL_SECONDS:
                     return items
         except Exception as error:

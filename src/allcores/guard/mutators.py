@@ -1,0 +1,91 @@
+"""What changes what: methods that write to their object, functions that write to an argument, and parts of objects."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_LIST = frozenset(("append", "extend", "insert", "pop", "remove", "clear", "sort", "reverse"))
+_DICT = frozenset(("update", "setdefault", "pop", "popitem", "clear"))
+_SET = frozenset(
+    ("add", "update", "discard", "remove", "pop", "clear", "difference_update", "intersection_update")
+) | {"symmetric_difference_update"}
+_DEQUE = _LIST | {"appendleft", "extendleft", "popleft", "rotate"}
+_ARRAY = frozenset(("sort", "fill", "partition", "put", "resize", "itemset", "setfield"))
+_OPERATORS = frozenset(("__setitem__", "__delitem__"))
+
+# Methods of these types that write to their object, by the first part of the module and the type's name.
+METHODS = {
+    "builtins.list": _LIST | _OPERATORS,
+    "builtins.dict": _DICT | _OPERATORS,
+    "builtins.set": _SET,
+    "builtins.bytearray": _LIST | _OPERATORS,
+    "collections.deque": _DEQUE | _OPERATORS,
+    "collections.OrderedDict": frozenset(("move_to_end", "popitem", "pop", "clear", "update", "setdefault")),
+    "collections.Counter": _DICT | {"subtract"},
+    "array.array": _LIST | {"frombytes", "fromfile", "fromlist", "byteswap"},
+    "numpy.ndarray": _ARRAY | _OPERATORS,
+    "pandas.DataFrame": frozenset(("insert", "pop", "update")),
+    "pandas.Series": frozenset(("pop", "update")),
+}
+# Of an object whose type nobody knows, these are taken to write.
+ANY_METHODS = _LIST | _DICT | _SET | _DEQUE | frozenset(("fill", "subtract", "move_to_end"))
+
+# Functions that write to their first argument.
+FUNCTIONS = frozenset(
+    [
+        *("builtins.setattr", "builtins.delattr", "random.shuffle"),
+        *(f"heapq.{name}" for name in ("heappush", "heappop", "heapify", "heapreplace", "heappushpop")),
+        *("bisect.insort", "bisect.insort_left", "bisect.insort_right"),
+        *(f"operator.{name}" for name in ("setitem", "delitem", "iadd", "ior", "iand", "iconcat", "imul")),
+        *(f"numpy.{name}" for name in ("copyto", "put", "place", "putmask", "fill_diagonal")),
+        "numpy.put_along_axis",
+    ]
+)
+# Methods, of whatever, that write to their first argument.
+ARGUMENT_METHODS = frozenset(("shuffle",))
+
+# Methods that return a part of their object, or a view of it.
+PARTS = frozenset(
+    ("get", "setdefault", "values", "items", "keys", "__getitem__", "elements", "most_common")
+) | {*("reshape", "ravel", "view", "swapaxes", "transpose", "squeeze", "diagonal", "__iter__", "__enter__")}
+# Functions that return their argument, or walk over what it holds.
+WALKS = frozenset(("iter", "reversed", "enumerate", "zip", "next", "vars"))
+# Functions whose result is new, but holds what the argument held.
+SHALLOW = frozenset(("list", "tuple", "sorted", "set", "filter", "dict"))
+
+# Writing to these is for their own world: the environment of this process, the state of this thread.
+NO_LOSS = frozenset(("os._Environ", "thread._local", "threading.local", "contextvars.ContextVar"))
+
+
+def is_class(value: Any) -> bool:
+    """Whether it is a class; unlike isinstance this asks nobody's ``__class__``."""
+    return issubclass(type(value), type)
+
+
+def type_name(kind: Any) -> str:
+    """The name of a type by which the tables know it.
+
+    >>> from collections import deque
+    >>> type_name(list), type_name(deque)
+    ('builtins.list', 'collections.deque')
+    """
+    return f"{str(kind.__module__).partition('.')[0].lstrip('_')}.{kind.__qualname__}"
+
+
+def function_name(function: Any) -> str:
+    """The name of a function by which the tables know it; empty where it has none.
+
+    >>> import heapq
+    >>> function_name(heapq.heappush), function_name(setattr)
+    ('heapq.heappush', 'builtins.setattr')
+    """
+    kind = type(function)
+    own = any(
+        "__getattribute__" in each.__dict__ or "__getattr__" in each.__dict__ for each in kind.__mro__[:-1]
+    )
+    if own and kind.__module__ != "builtins" and not is_class(function):
+        return ""  # it would be asked, and might answer with anything
+    module, name = getattr(function, "__module__", None), getattr(function, "__name__", None)
+    if not isinstance(module, str) or not isinstance(name, str):
+        return ""
+    return f"{module.partition('.')[0].lstrip('_')}.{name}"

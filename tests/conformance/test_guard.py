@@ -1,0 +1,219 @@
+"""Writes that would be lost: told, refused or allowed, as the option says; and what is never lost."""
+
+import operator
+import os
+import warnings
+
+import pytest
+
+import allcores as ac
+
+from . import functions as on
+
+
+def collecting(directory=None, seconds=0.0):
+    """A function that writes to what it captured, and the list that it writes to."""
+    found = []
+
+    def collect(x):
+        if directory is not None:
+            on.touch(directory, x)
+        on.burn(x, seconds)
+        found.append(x)
+        return x
+
+    return collect, found
+
+
+def moves_to_processes(way):
+    return way.options.get("engine") == "processes"
+
+
+@pytest.mark.parametrize("writes", ["warn", "allow", "error"])
+def test_an_engine_that_shares_memory_takes_writes_without_a_word(staying, writes):
+    function, found = collecting()
+    assert staying.map(function, range(20), writes=writes if staying.name != "auto" else "warn") == list(
+        range(20)
+    )
+    assert sorted(found) == list(range(20))
+
+
+def test_processes_obey_and_warn(moving):
+    function, found = collecting()
+    with pytest.warns(ac.LostWriteWarning, match=r"captured variable 'found': found\.append"):
+        assert moving.map(function, range(20)) == list(range(20))
+    assert found == []
+
+
+def test_processes_are_silent_where_writes_are_allowed(moving):
+    function, found = collecting()
+    assert moving.map(function, range(20), writes="allow") == list(range(20))
+    assert found == []
+
+
+def test_processes_refuse_before_anything_runs(moving, tmp_path):
+    function, found = collecting(str(tmp_path))
+    with pytest.raises(ac.LostWriteError, match=r"found\.append"):
+        moving.map(function, range(20), writes="error")
+    assert os.listdir(tmp_path) == []
+    assert found == []
+
+
+def test_a_refusal_is_an_error_of_ours(moving):
+    function, _ = collecting()
+    with pytest.raises(ac.AllcoresError):
+        moving.map(function, range(3), writes="error")
+    with pytest.raises(RuntimeError):
+        moving.map(function, range(3), writes="error")
+
+
+def test_a_word_that_means_nothing_is_refused(way):
+    with pytest.raises(ValueError, match="'warn', 'allow' or 'error'"):
+        way.map(abs, [1], writes="never")
+
+
+def test_honest_functions_run_without_a_word_whatever_is_asked(way):
+    for writes in ("warn", "allow", "error"):
+        assert way.map(on.double, range(20), writes=writes) == [2 * x for x in range(20)]
+        assert way.par(range(20), writes=writes).map(on.double).filter(on.is_even).sum() == 380
+
+
+def test_work_that_would_move_stays_and_every_write_arrives():
+    function, found = collecting(seconds=0.004)
+    with pytest.warns(ac.LostWriteWarning):
+        assert ac.map(function, range(60), n_jobs=2) == list(range(60))
+    assert found == list(range(60))
+
+
+def test_work_that_waits_stays_too():
+    found = []
+
+    def wait(x):
+        on.nap(x, 0.01)
+        found.append(x)
+
+    with pytest.warns(ac.LostWriteWarning):
+        ac.map(wait, range(30))
+    assert found == list(range(30))
+
+
+def test_auto_moves_where_writes_are_allowed():
+    def collect(x, into=[]):  # noqa: B006
+        on.burn(x, 0.01)
+        into.append(x)
+        return os.getpid()
+
+    plan = ac.explain(collect, range(400), n_jobs=2, writes="allow")
+    assert plan.engine in ("processes", "threads"), plan  # threads: so busy a machine that it seems to wait
+
+
+def test_auto_refuses_before_anything_runs(tmp_path):
+    function, _ = collecting(str(tmp_path))
+    with pytest.raises(ac.LostWriteError):
+        ac.map(function, range(20), writes="error")
+    assert os.listdir(tmp_path) == []
+
+
+def test_explain_names_the_write_and_does_not_warn():
+    function, _ = collecting(seconds=0.01)
+    plan = ac.explain(function, range(400), n_jobs=2)
+    assert plan.engine == "inline"
+    assert "no processes: the function writes to the captured variable 'found'" in str(plan)
+    assert "found.append" in str(ac.explain(function, range(400), engine="processes"))
+
+
+def test_the_warning_stands_at_the_users_line_names_the_write_and_the_remedy():
+    function, _ = collecting()
+    with pytest.warns(ac.LostWriteWarning) as caught:
+        ac.map(function, range(20), engine="processes", n_jobs=2)
+    (warning,) = caught
+    assert warning.filename == __file__
+    with open(__file__) as file:
+        lines = file.readlines()
+    assert 'engine="processes"' in lines[warning.lineno - 1]
+    text = str(warning.message)
+    line = int(text.partition(f"({__file__}:")[2].partition(")")[0])
+    assert "found.append(x)" in lines[line - 1]
+    assert 'writes="allow"' in text
+    assert "reduce" in text
+
+
+def test_a_stream_warns_once_at_the_line_that_takes_from_it():
+    function, _ = collecting()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert list(ac.par(range(50), engine="processes", n_jobs=2).map(function)) == list(range(50))
+    assert [each.filename for each in caught] == [__file__]
+
+
+def test_a_warning_that_is_made_an_error_starts_nothing(moving, tmp_path):
+    function, _ = collecting(str(tmp_path))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(ac.LostWriteWarning):
+            moving.map(function, range(20))
+    assert os.listdir(tmp_path) == []
+
+
+def test_steps_of_a_fold_are_looked_at(moving):
+    seen = []
+
+    def step(total, x):
+        seen.append(x)
+        return total + x
+
+    with pytest.raises(ac.LostWriteError, match=r"seen\.append"):
+        moving.par(range(20), writes="error").fold(int, step, operator.add)
+
+
+def test_a_fold_may_fill_its_own_accumulator(moving):
+    def step(found, x):
+        found.append(x)
+        return found
+
+    def merge(left, right):
+        left.extend(right)
+        return left
+
+    items = moving.par(range(50), writes="error").fold(list, step, merge)
+    assert items == list(range(50))
+
+
+def test_an_item_that_is_changed_in_place_is_found_where_it_travels(moving):
+    with pytest.raises(ac.LostWriteError, match="item"):
+        moving.map(on.append, [[1], [2]], writes="error")
+
+
+def test_what_a_stage_before_made_may_be_changed(moving):
+    stream = moving.par(range(5), writes="error").map(lambda x: [x]).map(on.append)
+    assert stream.collect() == [2] * 5
+
+
+@pytest.mark.parametrize("engine", ["auto", "processes"])
+@pytest.mark.parametrize("seconds", [0.0, 0.004, 0.03])
+def test_a_generator_that_fills_one_buffer_again_and_again_gives_the_loops_answer(engine, seconds):
+    def items():
+        buffer = bytearray(1)
+        for x in range(40):
+            buffer[0] = x
+            yield buffer
+
+    def read(buffer):
+        on.burn(0, seconds)
+        return buffer[0]
+
+    assert ac.map(read, items(), engine=engine, n_jobs=2) == list(range(40))
+
+
+def test_a_buffer_filled_again_is_not_shared_by_threads_that_auto_chose():
+    def items():
+        buffer = bytearray(1)
+        for x in range(20):
+            buffer[0] = x
+            yield buffer
+
+    def read(buffer):
+        on.nap(0, 0.02)
+        return buffer[0]
+
+    assert ac.map(read, items()) == list(range(20))
