@@ -45,7 +45,7 @@ class Source:
             None  # one object is handed out again and again, filled anew; None: not known
         )
         self._batch = batch
-        self._walked: tuple[Any, ...] = iterables if self.random_access else ()
+        self._iterables: tuple[Any, ...] = iterables if self.random_access else ()
         self._sliced: Any = (
             iterables[0] if self.random_access and len(iterables) == 1 and batch is None else None
         )
@@ -69,7 +69,7 @@ class Source:
         """The first item in a tuple, where looking at it takes nothing away; else nothing."""
         if not self.random_access or not self.length:
             return ()
-        first = tuple(each[0] for each in self._walked)
+        first = tuple(each[0] for each in self._iterables)
         item = first[0] if len(first) == 1 else first
         return (item if self._batch is None else [item],)
 
