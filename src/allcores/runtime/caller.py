@@ -20,8 +20,7 @@ from typing import Any
 from allcores.core import events as happened
 from allcores.core.events import ERROR, Outcome
 from allcores.core.plan import ASYNCIO, INLINE, THREADS, WAITING_SHARE, Plan
-from allcores.core.scheduler import Rules
-from allcores.errors import Failure, StartError, TaskTimeout, Unpicklable, WorkerLost
+from allcores.errors import Failure, StartError, Unpicklable, WorkerLost
 from allcores.options import Options
 from allcores.processes import presence
 from allcores.runtime.awaited import turn_to_loop
@@ -29,6 +28,7 @@ from allcores.runtime.draws import warn_of_draws
 from allcores.runtime.helper import Helper
 from allcores.runtime.planner import Planner, engine_named
 from allcores.runtime.pump import Here, Packed, Pump, Settled
+from allcores.runtime.rules import rules_for
 from allcores.runtime.source import Source
 from allcores.runtime.surround import surround
 from allcores.runtime.verdicts import deadline_exceeded
@@ -72,7 +72,9 @@ class Caller:
         self.raised: BaseException | None = None  # the user's error that ended the job
         surround(task, options)
         self.planner = Planner(task, options)
-        self.pump = Pump(self._rules(streaming), options.ordered)
+        self.pump = Pump(
+            rules_for(task, source, options, streaming, self.planner.may_run_here), options.ordered
+        )
         self._streaming = streaming
         self._loop = loop
         self._probing = (
@@ -93,24 +95,6 @@ class Caller:
         self._limits: Any = None  # on the threads of libraries in this process, to be lifted again
         self._attempts = Attempts(options.retries, options.retry_wait_seconds)
         self._due = None if options.deadline is None else time.monotonic() + options.deadline
-
-    def _rules(self, streaming: bool) -> Rules:
-        options = self.options
-        classes = self.task.retry_on
-        return Rules(
-            length=self.source.length,
-            chunksize=None if isinstance(options.chunksize, str) else options.chunksize,
-            window=options.window,
-            bounded=streaming,
-            timeout=options.timeout,
-            retries=options.retries,
-            retry_wait_seconds=options.retry_wait_seconds,
-            retry_lost=issubclass(WorkerLost, classes),
-            retry_timeout=issubclass(TaskTimeout, classes),
-            stop_on_error=options.on_error == "raise",
-            whole_leaves=self.task.reduction is not None,
-            may_run_here=self.planner.may_run_here,
-        )
 
     # -- what the endings use -------------------------------------------------------------------------
 
