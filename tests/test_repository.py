@@ -17,6 +17,7 @@ SOURCE = Path(allcores.__file__).parent
 
 # From the ground up; whoever stands higher may import from whoever stands lower, never the other way round.
 FLOORS = {
+    "defaults": 5,
     "errors": 0,
     "core": 1,
     "tasks": 2,

@@ -13,8 +13,9 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from allcores.api import amap, cpu_count, explain, map, partial, rng, shutdown, starmap
+    from allcores.api import amap, cpu_count, explain, map, partial, rng, shutdown, starmap, warmup
     from allcores.core.plan import Plan
+    from allcores.defaults import config
     from allcores.errors import (
         AllcoresError,
         DeadlineExceeded,
@@ -35,7 +36,18 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "allcores.api": ("amap", "cpu_count", "explain", "map", "partial", "rng", "shutdown", "starmap"),
+    "allcores.api": (
+        "amap",
+        "cpu_count",
+        "explain",
+        "map",
+        "partial",
+        "rng",
+        "shutdown",
+        "starmap",
+        "warmup",
+    ),
+    "allcores.defaults": ("config",),
     "allcores.stream": ("Stream", "par"),
     "allcores.core.plan": ("Plan",),
     "allcores.tasks.place": ("worker_index",),
@@ -72,6 +84,7 @@ __all__ = [
     "Unpicklable",
     "WorkerLost",
     "amap",
+    "config",
     "cpu_count",
     "explain",
     "map",
@@ -80,6 +93,7 @@ __all__ = [
     "rng",
     "shutdown",
     "starmap",
+    "warmup",
     "worker_index",
 ]
 

@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-import builtins
-import contextlib
 import functools
-import time
-from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sized
-from itertools import islice
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from allcores.core.plan import Plan
 from allcores.options import Options, checked, seed_numbers, whole
 from allcores.runtime import partial as _partial
 from allcores.runtime.caller import Caller
+from allcores.runtime.explain import explained
 from allcores.runtime.planner import Planner
-from allcores.runtime.source import Source
+from allcores.runtime.source import Source, iterator_of
 from allcores.runtime.surround import surround
-from allcores.tasks.coroutines import Begun, probing
-from allcores.tasks.run import run_items
-from allcores.tasks.surroundings import Inline, generator
+from allcores.tasks.surroundings import generator
 from allcores.tasks.task import MAP, STARMAP, Task
 from allcores.tasks.tracebacks import users_frames_only
 
 Result = TypeVar("Result")
-
-EXPLAIN_ITEMS = 3
-EXPLAIN_SECONDS = 0.2
 
 
 @users_frames_only
@@ -43,16 +35,16 @@ def map(
         function: anything callable: lambdas, closures and functions of a script or notebook too.
         iterables: one or more; with several, ``function`` takes as many arguments, and the shortest one ends it.
         kwargs: constant keyword arguments of ``function``.
-        **options: n_jobs, engine, chunksize, window, timeout, deadline, retries, retry_on, retry_wait_seconds,
-            on_error, seed, setup, inner_threads and writes. ``n_jobs=None`` takes as many workers as the measured cost
-            justifies, -1 every core. ``engine`` is "auto", "inline", "threads" or "processes". ``timeout`` is in
-            seconds for one item, ``deadline`` for the whole call. ``on_error="return"`` puts an
-            ``allcores.Failure`` in the place of each item that failed. With ``seed`` item i draws from
-            ``allcores.rng(seed, i)``, passed as ``rng`` if ``function`` takes one; ``random`` and ``numpy.random``
-            are seeded for each item as well. ``setup`` is called once in each worker, and its value passed as
-            ``state``. ``inner_threads`` is how many threads BLAS and OpenMP may use in each worker.
+        **options: n_jobs, engine, chunksize, window, window_bytes, timeout, deadline, retries, retry_on,
+            retry_wait_seconds, on_error, seed, setup, inner_threads, writes and progress. ``n_jobs=None`` takes as many
+            workers as the measured cost justifies, -1 every core. ``engine`` is "auto", "inline", "threads" or
+            "asyncio" or "processes". ``timeout`` is in seconds for one item, ``deadline`` for the whole call.
+            ``on_error="return"`` puts an ``allcores.Failure`` in the place of each item that failed. With ``seed``
+            item i draws from ``allcores.rng(seed, i)``, passed as ``rng`` if ``function`` takes one; ``random`` and
+            ``numpy.random`` are seeded for each item as well. ``setup`` is called once in each worker, and its
+            value passed as ``state``. ``inner_threads`` is how many threads BLAS and OpenMP may use in each worker.
             ``writes="error"`` refuses a function that writes to what workers only have a copy of, "allow" lets it
-            move without a word.
+            move without a word. ``progress=True``, or a label, shows a bar. ``allcores.config`` sets defaults.
 
     Returns:
         A list with one result for each item.
@@ -121,7 +113,7 @@ async def amap(
     def make(job: asynchronous.Job) -> Caller:
         return Caller(task, job.source(iterables), chosen, loop=job.loop)
 
-    results: list[Any] = await asynchronous.result_of(make, _results)
+    results: list[Any] = await asynchronous.result_of(make, _partial.collected)
     return results
 
 
@@ -147,20 +139,22 @@ def starmap(
 @users_frames_only
 def explain(
     function: Callable[..., Any],
-    items: Iterable[Any],
     /,
-    *,
+    *iterables: Iterable[Any],
     kwargs: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Plan:
     """Runs at most 3 items, or 0.2 seconds, and says how ``map`` would run the rest, and why.
+
+    Args:
+        function, iterables, kwargs, options: as for ``map``.
 
     Returns:
         A ``Plan`` with ``engine``, ``n_jobs``, ``seconds`` (predicted, by engine) and ``reasons``; printed, it
         is a text.
 
     Raises:
-        TypeError: ``items`` is an iterator, whose items would be used up.
+        TypeError: one of ``iterables`` is an iterator, whose items would be used up.
         Whatever ``function`` raises.
 
     Example:
@@ -169,45 +163,26 @@ def explain(
         'inline'
     """
     chosen = checked(options)
-    if iter(items) is items:
+    if not iterables:
+        raise TypeError("explain needs at least one iterable; write allcores.explain(function, items)")
+    if any(iterator_of(items) is items for items in iterables):
         raise TypeError(
             "explain would use up the first items of this iterator; give it a list or a range, "
             "for example list(itertools.islice(items, 100))"
         )
-    task = _task(MAP, function, kwargs, chosen.retry_classes)
+    kind = MAP if len(iterables) == 1 else STARMAP
+    task = _task(kind, function, kwargs, chosen.retry_classes)
     surround(task, chosen)
-    planner = Planner(task, chosen)
-    planner.look_beforehand(Source((items,)).peek())
-    if planner.explicit is not None:
-        return planner.asked_for()
-    planner.watch_this_thread()
-    done = 0
-    started = time.perf_counter()
-    for item in islice(items, EXPLAIN_ITEMS):
-        planner.item_begins([item])
-        with Inline(task):
-            began, cpu_began = time.perf_counter(), time.thread_time()
-            outcomes = run_items(probing(task), done, [item], stop_on_error=True)
-            seconds, cpu_seconds = time.perf_counter() - began, time.thread_time() - cpu_began
-        if type(outcomes[0].body) is Begun:
-            outcomes[0].body.drop()
-            planner.turn_to_loop(outcomes[0].body.stage)
-            return planner.asked_for()
-        if isinstance(outcomes[0].body, BaseException):
-            raise outcomes[0].body
-        planner.observe([item], outcomes, seconds, cpu_seconds)
-        done += 1
-        if time.perf_counter() - started > EXPLAIN_SECONDS:
-            break
-    left = max(0, len(items) - done) if isinstance(items, Sized) else None
-    return planner.plan(left)
+    return explained(Planner(task, chosen), Source(iterables))
 
 
 def partial(error: BaseException, /) -> dict[int, Any]:
-    """What had finished when a call of ``map`` or ``starmap`` ended with this exception.
+    """What had finished when ``map``, ``starmap`` or a stream ended with this exception, Ctrl-C included.
 
     Returns:
-        Results by index of their item; empty for an exception that does not come from such a call.
+        Results by index of their item. Of a stream with a filter or a flat_map, lists of the values that an item
+        became; of a stream that is iterated over, only what was not handed over yet. Empty for reductions, and
+        for an exception that does not come from such a call.
 
     Example:
         >>> import allcores as ac
@@ -254,6 +229,33 @@ def rng(seed: Any, index: int) -> Any:
     return generator((*seed_numbers(seed), whole("index", index, least=0)))
 
 
+def warmup(function: Callable[..., Any] | None = None, /, n_jobs: int | None = None) -> None:
+    """Starts in advance what a next call would have to wait for, and returns when it is there.
+
+    Without a function this is what all workers are forked from; with one also its workers, which then wait for
+    ``allcores.map(function, items)``.
+
+    Args:
+        function: the one that is going to be mapped (with ``kwargs``: ``functools.partial(function, **kwargs)``).
+        n_jobs: how many workers; None: as many as there are cores.
+
+    Raises:
+        TypeError, ValueError: ``function`` cannot be called, or ``n_jobs`` means nothing.
+        Unpicklable: the function cannot travel.
+        StartError: no worker can be had.
+
+    Example:
+        >>> import allcores as ac
+        >>> ac.warmup(divmod, n_jobs=2)
+        >>> ac.shutdown()
+    """
+    from allcores.engines import processes
+
+    chosen = checked({} if n_jobs is None else {"n_jobs": n_jobs})
+    task = None if function is None else _task(MAP, function, None, chosen.retry_classes)
+    processes.warm_up(task, chosen.n_jobs or cpu_count())
+
+
 def shutdown() -> None:
     """Lets every worker go that is kept for a next call. The next call starts new ones.
 
@@ -275,40 +277,16 @@ def _collected(
 ) -> list[Any]:
     chosen = _checked(options)
     task = _task(kind, function, kwargs, chosen.retry_classes)
-    return _results(Caller(task, Source(iterables), chosen))
+    return _partial.collected(Caller(task, Source(iterables), chosen))
 
 
 def _checked(options: dict[str, Any]) -> Options:
     chosen = checked(options)
-    if not chosen.ordered:
+    if not options.get("ordered", True):
         raise ValueError(
             "map always returns results in order; write allcores.par(items, ordered=False).map(f)"
         )
-    return chosen
-
-
-def _results(caller: Caller) -> list[Any]:
-    """Runs a job to its end."""
-    results: list[Any] = []
-    try:
-        with contextlib.closing(caller.outputs()) as runs:
-            for outputs in runs:
-                results = _extended(results, outputs)
-    except BaseException as error:
-        told = caller.raised or error  # a StopIteration of the user's cannot leave a generator as it is
-        _partial.attach(told, lambda: {**dict(builtins.enumerate(results)), **caller.unseen()})
-        if told is not error:
-            raise told from told.__cause__
-        raise
-    return results
-
-
-def _extended(results: list[Any], outputs: list[Any]) -> list[Any]:
-    """The results so far with more behind them; the first ones are taken as they are."""
-    if not results:
-        return outputs
-    results += outputs
-    return results
+    return chosen._replace(ordered=True)
 
 
 def _task(

@@ -6,6 +6,9 @@ import operator
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from allcores.defaults import with_defaults
+
+MOST_JOBS = 65_536
 MOST_WAIT_SECONDS = 604_800.0
 ENGINES = ("auto", "inline", "threads", "asyncio", "processes")
 
@@ -28,6 +31,8 @@ class Options(NamedTuple):
     setup: Any = None
     inner_threads: int | None = None
     writes: str = "warn"
+    window_bytes: int | None = None
+    progress: bool | str | None = None
 
     @property
     def retry_classes(self) -> tuple[type[BaseException], ...]:
@@ -36,7 +41,7 @@ class Options(NamedTuple):
 
 
 def checked(given: dict[str, Any]) -> Options:
-    """Options from the user's keyword arguments.
+    """Options from the user's keyword arguments, and from the defaults that hold (see ``config``).
 
     Raises:
         TypeError: an unknown option, or a value of the wrong type.
@@ -54,11 +59,11 @@ def checked(given: dict[str, Any]) -> Options:
             f"{unknown[0]!r} is not an option of allcores; write one of: {', '.join(Options._fields)}"
             " (constant arguments of your function go into kwargs={...})"
         )
-    options = Options(**given)
+    options = Options(**with_defaults(given))
     options = options._replace(
         n_jobs=_n_jobs(options.n_jobs),
         chunksize=options.chunksize
-        if options.chunksize == "auto"
+        if isinstance(options.chunksize, str) and options.chunksize == "auto"
         else positive("chunksize", options.chunksize),
         window=None if options.window is None else positive("window", options.window),
         timeout=_seconds("timeout", options.timeout, least=0.0),
@@ -69,6 +74,7 @@ def checked(given: dict[str, Any]) -> Options:
         inner_threads=None
         if options.inner_threads is None
         else positive("inner_threads", options.inner_threads),
+        window_bytes=None if options.window_bytes is None else positive("window_bytes", options.window_bytes),
     )
     _check_names(options)
     _check_retry_on(options.retry_on)
@@ -93,6 +99,8 @@ def _check_names(options: Options) -> None:
             "setup must be a function without arguments, whose value reaches f as keyword `state`, "
             f"for example setup=load_model, not {options.setup!r}"
         )
+    if not isinstance(options.progress, bool | str | None):
+        raise TypeError(f"progress must be True or a label for the bar, not {options.progress!r}")
 
 
 def _check_retry_on(retry_on: Any) -> None:
@@ -116,7 +124,7 @@ def _check_together(options: Options) -> None:
 def _n_jobs(value: Any) -> int | None:
     if value is None:
         return None
-    number = whole("n_jobs", value)
+    number = whole("n_jobs", value, example="-1 for every core or n_jobs=4")
     if number == 0:
         raise ValueError(
             "n_jobs=0 means no worker at all; write n_jobs=1 for the caller alone, n_jobs=-1 for every core"
@@ -125,26 +133,35 @@ def _n_jobs(value: Any) -> int | None:
         from allcores.runtime.machine import cpu_count
 
         return max(1, cpu_count() + 1 + number)
+    if number > MOST_JOBS:
+        raise ValueError(f"n_jobs={number} is more than any machine can run; write -1 for every core")
     return number
 
 
-def whole(name: str, value: Any, least: int | None = None) -> int:
+def whole(name: str, value: Any, least: int | None = None, example: str = "2") -> int:
     """A whole number, at least ``least``. Raises TypeError or ValueError that names the option."""
-    if isinstance(value, bool):
-        raise TypeError(f"{name} must be a whole number, not {value!r}")
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name} must be a whole number, not {value!r}") from None
-    if least is not None and number < least:
-        raise ValueError(f"{name} must be at least {least}, not {number}")
-    return number
+    if not isinstance(value, bool):
+        try:
+            number = operator.index(value)
+        except TypeError:
+            pass
+        else:
+            if least is not None and number < least:
+                raise ValueError(
+                    f"{name} must be at least {least}, not {number}; write {name}={example}, for example"
+                )
+            return number
+    is_quoted = isinstance(value, str) and value.strip().removeprefix("-").isdecimal()
+    advice = (
+        f"write {name}={value.strip()}, without quotes"
+        if is_quoted
+        else f"write {name}={example}, for example"
+    )
+    raise TypeError(f"{name} must be a whole number, not {value!r}; {advice}")
 
 
 def positive(name: str, value: Any) -> int:
     """A whole number of at least 1. Raises TypeError or ValueError that names the option."""
-    if isinstance(value, str):
-        raise TypeError(f"{name} must be a whole number or left out, not {value!r}")
     return whole(name, value, least=1)
 
 

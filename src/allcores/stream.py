@@ -12,8 +12,9 @@ from typing import Any
 from allcores.core.combine import ABSENT, Collector, Reduction, StepFailed
 from allcores.core.events import NODE
 from allcores.options import Options, checked, positive
+from allcores.runtime import partial
 from allcores.runtime.caller import Caller
-from allcores.runtime.source import Source, is_async
+from allcores.runtime.source import Source, is_async, iterator_of
 from allcores.tasks import reductions
 from allcores.tasks.run import note_item
 from allcores.tasks.task import FILTER, FLAT_MAP, MAP, STARMAP, Task
@@ -41,7 +42,7 @@ def par(items: Iterable[Any], /, **options: Any) -> Stream:
         {'a': 1, 'b': 2}
     """
     if not is_async(items):
-        iter(items)
+        iterator_of(items)
     return Stream(items, checked(options))
 
 
@@ -140,7 +141,9 @@ class Stream:
             >>> ac.par([1, 2, 3]).map(lambda x: x + 1).filter(lambda x: x != 3).collect()
             [2, 4]
         """
-        return list(self._values(streaming=False))
+        caller = self._caller(None, streaming=False)
+        outputs = partial.collected(caller)
+        return [value for values in outputs for value in values] if caller.task.spreads else outputs
 
     @users_frames_only
     def for_each(self, function: Callable[[Any], Any]) -> None:

@@ -2,6 +2,8 @@
 
 import functools
 import re
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -221,3 +223,151 @@ def test_the_pool_is_usable_after_any_error(way, failure):
         with pytest.raises(BaseException):  # noqa: B017
             way.map(failure, range(10))
         assert way.map(on.double, range(10)) == [2 * x for x in range(10)]
+
+
+def test_what_is_not_iterable_is_refused_with_what_to_write(way):
+    for call in (
+        lambda items: way.map(abs, items),
+        lambda items: way.par(items),
+        lambda items: ac.explain(abs, items),
+    ):
+        with pytest.raises(
+            TypeError, match=r"items must be iterable, and int is not; write \[item\]"
+        ) as caught:
+            call(3)
+        assert teaches(caught.value)
+    with pytest.raises(TypeError, match="int is not"):
+        way.map(pow, [1, 2], 3)
+
+
+def test_an_array_without_dimensions_is_no_items(way):
+    numpy = pytest.importorskip("numpy")
+    with pytest.raises(TypeError, match=r"write .*numpy\.atleast_1d"):
+        way.map(abs, numpy.array(3))
+
+
+def test_a_result_that_cannot_be_rebuilt_keeps_the_item_of_its_place(moving):
+    class Trap:
+        def __reduce__(self):
+            return int, ("not a number",)
+
+    results = moving.map(lambda x: Trap() if x == 12 else x, range(10, 15), on_error="return", chunksize=5)
+    assert results[:2] == [10, 11]
+    assert (results[2].index, results[2].item) == (2, 12)
+
+
+def test_one_exception_object_that_is_raised_again_carries_one_note(way):
+    error = ValueError("always this one")
+
+    def fail(x):
+        raise error
+
+    for _ in range(2):
+        failures = way.map(fail, range(3), on_error="return")
+        assert [failure.index for failure in failures] == [0, 1, 2]
+        assert all(len(failure.error.__notes__) == 1 for failure in failures)
+
+
+def test_the_advice_for_an_exception_that_cannot_be_rebuilt_fits_its_cause(moving):
+    def holds(x):
+        error = ValueError("holds a lock")
+        error.lock = threading.Lock()
+        raise error
+
+    def given(x):
+        raise ValueError("given a lock", threading.Lock())
+
+    for function, culprit in ((holds, r"the exception\.lock"), (given, r"the exception\.args\[1\]")):
+        with pytest.raises(ac.RemoteError, match=f"Keep what cannot be pickled out of it .{culprit}"):
+            moving.map(function, [1])
+    with pytest.raises(ac.RemoteError, match="let its class take in __init__"):
+        moving.map(on.raise_stubborn, range(10))
+
+
+def test_a_lambda_that_cannot_travel_is_named_by_its_line(moving):
+    lock = threading.Lock()
+    function = lambda x: (lambda y: lock)(x)
+    line = function.__code__.co_firstlineno
+    with pytest.raises(ac.Unpicklable, match=rf"<lambda>` \(line {line} of test_errors_teach.py\)"):
+        moving.map(function, range(3))
+
+
+def test_results_that_cannot_travel_keep_the_work_in_the_caller_where_the_engine_is_ours_to_choose():
+    lock = threading.Lock()
+
+    def work(x):
+        on.burn(x, 0.002)
+        return lock
+
+    assert ac.map(work, range(100)) == [lock] * 100
+    plan = ac.explain(work, range(10_000))
+    assert plan.engine == "inline"
+    assert plan.seconds["processes"] is None
+    assert any("the result of item" in reason for reason in plan.reasons)
+
+
+def test_explain_says_why_a_function_cannot_travel():
+    lock = threading.Lock()
+
+    def locked(x):
+        with lock:
+            return on.burn(x, 0.01)
+
+    plan = ac.explain(locked, range(10_000))
+    assert plan.engine == "inline"
+    assert any("captured variable 'lock'" in reason for reason in plan.reasons)
+    plan = ac.explain(locked, range(10_000), engine="processes")
+    assert any("would fail" in reason and "'lock'" in reason for reason in plan.reasons)
+
+
+def test_explain_takes_what_map_takes():
+    plan = ac.explain(on.add, range(1000), range(500))
+    assert "the 497 items that are left" in str(plan)
+    assert ac.explain(on.add, range(1000), kwargs={"y": 1}).reasons
+    assert "no items" in str(ac.explain(on.double, []))
+    with pytest.raises(TypeError, match="list"):
+        ac.explain(on.add, [1], iter([2]))
+    with pytest.raises(TypeError, match="at least one iterable"):
+        ac.explain(on.add)
+    with pytest.raises(ZeroDivisionError):
+        ac.explain(lambda x: 1 // x, [0])
+
+
+OUT_OF_DESCRIPTORS = """
+import os, resource
+import allcores as ac
+import allcores.engines.threads, allcores.engines.processes
+
+def work(x):
+    return sum(range(300_000)) + x
+
+expected = ac.map(work, range(20), engine="inline")
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+for free in range(0, 12):
+    held = []
+    try:
+        while True:
+            held.append(os.open("/dev/null", os.O_RDONLY))
+    except OSError:
+        for descriptor in held[:free]:
+            os.close(descriptor)
+    try:
+        assert ac.map(work, range(20)) == expected
+        for engine in ("threads", "processes"):
+            try:
+                assert ac.map(work, range(20), engine=engine, n_jobs=2) == expected
+            except ac.StartError as error:
+                assert "ulimit -n" in str(error) or "engine=" in str(error), error
+    finally:
+        for descriptor in held[free:]:
+            os.close(descriptor)
+    ac.shutdown()
+print("done")
+"""
+
+
+def test_a_lack_of_descriptors_is_an_error_of_ours_and_none_where_the_engine_is_ours_to_choose():
+    done = subprocess.run(
+        [sys.executable, "-c", OUT_OF_DESCRIPTORS], capture_output=True, text=True, timeout=50
+    )
+    assert done.stdout == "done\n", done.stderr

@@ -177,6 +177,110 @@ def test_results_never_overwrite_the_state_of_the_callers_classes(program):
     assert out == "done\n"
 
 
+def test_a_class_attribute_of_the_program_that_changes_is_seen_by_the_next_call(program):
+    out = program("""
+        import abc
+
+        class Settings:
+            factor = 1
+
+        class Shape(abc.ABC):
+            @abc.abstractmethod
+            def area(self): ...
+
+            @classmethod
+            def __subclasshook__(cls, other):
+                return hasattr(other, "area") or NotImplemented
+
+        class Square(Shape):
+            made = 0
+
+            def __init__(self, side):
+                type(self).made += 1
+                self.side = side
+
+            def area(self):
+                return self.side**2 * Settings.factor
+
+        def areas(square):
+            return square.area(), isinstance(square, Shape), Square(1).area()
+
+        squares = [Square(side) for side in range(4)]
+        for Settings.factor in (1, 3):
+            expected = [(side**2 * Settings.factor, True, Settings.factor) for side in range(4)]
+            assert ac.map(areas, squares, **OPTIONS) == expected
+        assert Square.made >= 4 and Settings.factor == 3
+        try:
+            ac.map(lambda x: Shape(), [1], **OPTIONS)
+        except TypeError as error:
+            print(str(error).split(" with ")[0])
+    """)
+    assert "Can't instantiate abstract class Shape" in out
+
+
+def test_an_exception_of_the_program_is_caught_in_the_worker_and_in_the_program(program):
+    out = program("""
+        class Retry(Exception):
+            def __init__(self, after):
+                super().__init__(after)
+                self.after = after
+
+        def careful(x):
+            try:
+                raise Retry(x)
+            except Retry as error:
+                if x == 2:
+                    raise
+                return error.after
+
+        assert ac.map(careful, [0, 1], **OPTIONS) == [0, 1]
+        try:
+            ac.map(careful, range(4), **OPTIONS)
+        except Retry as error:
+            print(error.after, type(error) is Retry)
+        first, second = ac.map(careful, [1, 2], on_error="return", **OPTIONS)
+        print(first, type(second.error) is Retry)
+    """)
+    assert out == "2 True\n1 True\n"
+
+
+def test_an_object_of_the_program_is_saved_by_joblib_in_a_worker(program, tmp_path):
+    pytest.importorskip("joblib")
+    path = tmp_path / "saved"
+    out = program(f"""
+        import joblib
+
+        class Model:
+            def __init__(self, weight):
+                self.weight = weight
+
+        def save(weight):
+            return joblib.dump(Model(weight), {str(path)!r} + str(weight))[0]
+
+        for weight, saved in enumerate(ac.map(save, range(3), **OPTIONS)):
+            model = joblib.load(saved)
+            assert type(model) is Model and model.weight == weight
+        print("done")
+    """)
+    assert out == "done\n"
+
+
+def test_a_setting_in_a_module_of_the_program_that_changes_is_seen_by_the_next_call(program, tmp_path):
+    (tmp_path / "conf.py").write_text("DEBUG = False\nNAMES = []\n")
+    out = program("""
+        import conf
+
+        def see(x):
+            return conf.DEBUG, list(conf.NAMES)
+
+        assert ac.map(see, [0], **OPTIONS) == [(False, [])]
+        conf.DEBUG = True
+        conf.NAMES.append("a")
+        print(ac.map(see, [0], **OPTIONS), ac.par([0], **OPTIONS).map(see).collect())
+    """)
+    assert out == "[(True, ['a'])] [(True, ['a'])]\n"
+
+
 def test_a_program_that_is_guarded_works_too(program):
     out = program("""
         def double(x):

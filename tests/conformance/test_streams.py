@@ -284,6 +284,12 @@ def test_large_values_bound_the_window_by_their_bytes(moving):
     results.close()
 
 
+@pytest.mark.parametrize("window_bytes", [1, 1 << 20])
+def test_any_window_in_bytes_gives_the_same_answer(way, window_bytes):
+    stream = way.par(range(50), window_bytes=window_bytes).map(lambda x: bytes(x * 1000))
+    assert [len(value) for value in stream] == [x * 1000 for x in range(50)]
+
+
 def test_closing_a_stream_stops_pulling(way):
     tap = Tap()
     stream = way.par(tap, window=8).map(on.double)

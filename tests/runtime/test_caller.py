@@ -142,3 +142,11 @@ def test_a_reduction_gives_the_same_bits_on_any_number_of_simulated_workers(n_jo
     expected = ac.par(numbers, engine="inline").sum()
     engine = SimEngine(seconds=1e-5, seed=n_jobs, faults=[DiesAt(0.031, 0)])
     assert ac.par(numbers, engine=engine, n_jobs=n_jobs, chunksize=chunksize, retries=1).sum() == expected
+
+
+def test_the_window_in_bytes_is_the_users_or_else_ours():
+    def bound(**options):
+        return Caller(Task(((MAP, abs),)), Source(([1],)), checked(options)).pump.scheduler.rules.window_bytes
+
+    assert bound(window_bytes=5) == 5
+    assert bound() == 64 << 20

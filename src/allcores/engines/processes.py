@@ -6,12 +6,13 @@ import threading
 import time
 from typing import Any
 
-from allcores.core.events import ERROR, NODE, Event, Outcome, StartFailed
+from allcores.core.events import ERROR, NODE, Event, Outcome, StartFailed, WorkerLost, WorkerReady
 from allcores.errors import StartError
 from allcores.processes import pool, wire
 from allcores.processes.pool import Start, shutdown
 from allcores.processes.presence import obstacle
-from allcores.tasks import culprit, exceptions, pickling, world
+from allcores.tasks import culprit, exceptions, pickling, reached, world
+from allcores.tasks.task import Task
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,9 +20,35 @@ if TYPE_CHECKING:
 
     from allcores.engines.base import Payload
     from allcores.processes.crew import Crew
-    from allcores.tasks.task import Task
 
-__all__ = ["Processes", "Start", "shutdown"]
+__all__ = ["Processes", "Start", "shutdown", "warm_up"]
+
+
+def warm_up(task: Task | None, workers: int) -> None:
+    """Starts what workers are forked from and, given a task, its workers; returns when they have answered.
+
+    Raises StartError if they cannot be had, Unpicklable if the function cannot travel.
+    """
+    if task is None and pool.portable():
+        return  # fresh interpreters have nothing in common that could be started before the function is known
+    engine = Processes(task or Task(()))
+    missing = set(range(workers if task is not None else 1))
+    try:
+        for worker in sorted(missing):
+            engine.boot(worker)
+        while missing:
+            for event in engine.wait(None):
+                if isinstance(event, WorkerReady):
+                    missing.discard(event.worker)
+                elif isinstance(event, StartFailed):
+                    raise event.error
+                elif isinstance(event, WorkerLost):
+                    raise StartError(
+                        f"a worker died while it was starting: {event.cause}. "
+                        "Run the function once with engine='inline' to see what it does."
+                    )
+    finally:
+        engine.close(reuse=task is not None and not missing)
 
 
 class Packed:
@@ -72,6 +99,7 @@ class Processes:
         self._timed = timed
         self._function, self._sent = pickling.dump_task(task)
         self._world = world.capture()
+        self._fingerprint, self._values = reached.look(task)
         self._crew: Crew | None = None
         self._failure: StartFailed | None = None
         self._closed = False
@@ -144,7 +172,7 @@ class Processes:
 
     def _our_crew(self) -> Crew:
         if self._crew is None:
-            self._crew = pool.take_crew(self._task, self._function, self._world, _fingerprint(self._task))
+            self._crew = pool.take_crew(self._task, self._function, self._world, self._fingerprint)
             self._crew.words.share(*self._shares)
             if self._rung:
                 self._crew.ring()
@@ -154,10 +182,12 @@ class Processes:
         """Writes items to the worker's channel, or queues them."""
         assert isinstance(payload, Packed)
         crew = self._crew
-        assert crew is not None
-        seat = crew.seat_of(worker)
-        if seat is None:
-            return
+        seat = crew.seat_of(worker) if crew is not None else None
+        if crew is None or seat is None:
+            return  # it is gone, or none could be had: an event says so
+        if seat.values != self._values:
+            crew.send(worker, [wire.frame(wire.DEFINITIONS, wire.VALUES_OF_GLOBALS, self._values)])
+            seat.values = self._values
         while seat.defined < payload.definitions:
             crew.send(worker, [self._definitions[seat.defined]])
             seat.defined += 1
@@ -179,7 +209,12 @@ class Processes:
         if self._failure is not None:
             failure, self._failure = self._failure, None
             return [failure]
-        return self._our_crew().wait(timeout) if not self._closed else []
+        try:
+            return self._our_crew().wait(timeout) if not self._closed else []
+        except OSError:
+            if self._crew is not None:
+                raise
+            return []  # there is none, as an event has said
 
     def ring(self) -> None:
         """Ends a wait."""
@@ -208,20 +243,3 @@ class Processes:
             surroundings = self._task.surroundings
             keeps_nothing = surroundings is None or surroundings.setup is None  # `state` is for one job
             pool.give_back(crew, reuse and keeps_nothing)
-
-
-def _fingerprint(task: Task) -> object:
-    """Changes when a module of the functions is edited or reloaded: these travel by name only."""
-    import os
-    import sys
-
-    found: list[object] = []
-    for _, function in task.stages:
-        function = getattr(function, "func", function)
-        module = sys.modules.get(getattr(function, "__module__", None) or "")
-        found.append(hash(getattr(function, "__code__", None)))
-        try:
-            found.append(os.stat(module.__file__).st_mtime_ns)  # type: ignore[union-attr,arg-type]
-        except (AttributeError, OSError, TypeError):
-            found.append(None)
-    return tuple(found)

@@ -46,13 +46,14 @@ class Seat:
         pieces: number of pieces that it was sent and has not ended.
         defined: number of the job's definitions that it has.
         printed: what its items have printed that it is about to report.
+        values: what it was last told of the globals of the user's modules.
         status: its wait status, once known.
         due: when it will be given up, once it seems to be gone.
     """
 
     __slots__ = (
         "born", "channel", "child_end", "defined", "due", "number", "on_channel", "on_pidfd", "pidfd", "pieces",
-        "printed", "ready", "reason", "status", "stopped", "worker",
+        "printed", "ready", "reason", "status", "stopped", "values", "worker",
     )  # fmt: skip
 
     def __init__(self, number: int, worker: int) -> None:
@@ -65,7 +66,7 @@ class Seat:
         self.pieces = self.defined = 0
         self.printed: list[Printed] = []
         self.status: int | None = None
-        self.reason = ""
+        self.reason, self.values = "", b""
         self.due: float | None = None
         self.on_channel: Handler
         self.on_pidfd: Handler

@@ -35,6 +35,8 @@ DONE = 13  # what became of items
 
 OUTPUT = 14  # what items have printed that the next DONE tells of
 
+VALUES_OF_GLOBALS = 1  # the number of a DEFINITIONS frame: values of globals of the user's modules
+
 LAST_KIND = OUTPUT
 MAGIC = 0xAC
 LIMIT_BYTES = 1 << 40

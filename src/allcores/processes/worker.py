@@ -14,7 +14,7 @@ from allcores.processes import child, wire
 from allcores.processes.loading import load, tell_failure
 from allcores.processes.output import Capture
 from allcores.processes.words import LINE_WORDS, Words
-from allcores.tasks import generators, inner_threads, pickling, place
+from allcores.tasks import generators, inner_threads, pickling, place, reached
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -102,9 +102,11 @@ class Worker:
         """Until the caller's end of the channel closes."""
         sock = self._sock
         while True:
-            for kind, _, _, body in frames:
+            for kind, number, _, body in frames:
                 if kind == wire.PIECE:
                     self._run_piece(body)
+                elif kind == wire.DEFINITIONS and number == wire.VALUES_OF_GLOBALS:
+                    reached.install(bytes(body))
                 elif kind == wire.DEFINITIONS:
                     pickling.load_definitions(bytes(body))
             try:

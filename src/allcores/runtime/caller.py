@@ -23,10 +23,12 @@ from allcores.core.plan import ASYNCIO, INLINE, THREADS, WAITING_SHARE, Plan
 from allcores.errors import Failure, StartError, Unpicklable, WorkerLost
 from allcores.options import Options
 from allcores.processes import presence
+from allcores.runtime import partial
 from allcores.runtime.awaited import turn_to_loop
 from allcores.runtime.draws import warn_of_draws
 from allcores.runtime.helper import Helper
 from allcores.runtime.planner import Planner, engine_named
+from allcores.runtime.progress import Progress
 from allcores.runtime.pump import Here, Packed, Pump, Settled
 from allcores.runtime.rules import rules_for
 from allcores.runtime.source import Source
@@ -70,6 +72,7 @@ class Caller:
         self.runs_items = 0  # and how many items of this job it runs there, as one batch
         self.closed = False
         self.raised: BaseException | None = None  # the user's error that ended the job
+        self.first = 0  # index of the first item of the outputs that were handed over last
         surround(task, options)
         self.planner = Planner(task, options)
         self.pump = Pump(
@@ -95,6 +98,7 @@ class Caller:
         self._limits: Any = None  # on the threads of libraries in this process, to be lifted again
         self._attempts = Attempts(options.retries, options.retry_wait_seconds)
         self._due = None if options.deadline is None else time.monotonic() + options.deadline
+        self._progress: Progress | None = None
 
     # -- what the endings use -------------------------------------------------------------------------
 
@@ -128,16 +132,18 @@ class Caller:
             kill = False
             raise
         finally:
+            if self._progress is not None:
+                self._progress.close(self.pump.scheduler.settled)
             self._close(kill)
 
     def outputs(self) -> Generator[list[Any], None, None]:
         """Lists of outputs of consecutive items (with ``Failure`` in the place of what failed)."""
-        with contextlib.closing(self.settled()) as entries:
+        with contextlib.closing(self.settled()) as entries, partial.kept(self.unseen):
             for entry in entries:
+                index = self.first = entry.outcome.start
                 if entry.outcome.kind != ERROR:
                     yield from shown(entry.outcome, self._opened(entry))
                     continue
-                index = entry.outcome.start
                 item = entry.item if entry.item is not None else self._failed_items.pop(index, None)
                 failure = Failure(index, item, entry.open())
                 yield [[failure]] if self.task.spreads else [failure]
@@ -158,7 +164,8 @@ class Caller:
             try:
                 outputs += alone.open()
             except Unpicklable as error:
-                failure = Failure(index, entry.item, error)
+                item = entry.item[index - start] if entry.item is not None else None
+                failure = Failure(index, item, error)
                 outputs.append([failure] if self.task.spreads else failure)
         return outputs
 
@@ -167,7 +174,8 @@ class Caller:
         found: dict[int, Any] = {}
         for entry in [*self._ready, *self.pump.order.rest()]:
             if entry.outcome.kind == happened.VALUES:
-                found.update(enumerate(entry.open(), start=entry.outcome.start))
+                with contextlib.suppress(Unpicklable):
+                    found.update(enumerate(entry.open(), start=entry.outcome.start))
         return found
 
     # -- the loop -------------------------------------------------------------------------------------
@@ -175,6 +183,8 @@ class Caller:
     def _begin(self) -> None:
         self.planner.look_beforehand(self.source.peek())
         self.planner.watch.tell()
+        if self.options.progress:
+            self._progress = Progress(self.options.progress, self.source.length)
         name = self.planner.explicit
         if self.options.inner_threads is not None:
             self._limits = inner_threads.limit(self.options.inner_threads)
@@ -196,6 +206,8 @@ class Caller:
             if self.planner.watch.untold is not None:
                 self.planner.watch.tell()
             self.feed()
+            if self._progress is not None:
+                self._progress.show(self.pump.scheduler.settled)
             with self.pump as pump:
                 pump.empty_mailbox()
                 if self._take(pump):
@@ -460,6 +472,12 @@ class Caller:
             seats.give_back()
             if not self.planner.may_run_here:
                 raise
+            self.planner.refuse(name, str(error))
+        except OSError as error:  # no descriptor is left, not even for a module of ours
+            if not self.planner.may_run_here:
+                raise StartError(
+                    f"workers cannot be started: {error}. Close files, raise `ulimit -n`, or use engine='inline'."
+                ) from error
             self.planner.refuse(name, str(error))
         finally:
             self.launching.release()

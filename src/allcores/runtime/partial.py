@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+from itertools import pairwise
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import Any
+
+    from allcores.runtime.caller import Caller
 
 ATTRIBUTE = "__allcores_finished__"
 
@@ -33,6 +36,45 @@ def attach(error: BaseException, find: Callable[[], dict[int, Any]]) -> None:
     """Lets ``finished(error)`` find results later, unless the error's class lets nobody add anything."""
     with contextlib.suppress(Exception):
         setattr(error, ATTRIBUTE, Finished(find))
+
+
+@contextlib.contextmanager
+def kept(find: Callable[[], dict[int, Any]]) -> Iterator[None]:
+    """Lets ``finished`` find results for any exception that leaves this block."""
+    try:
+        yield
+    except BaseException as error:
+        attach(error, find)
+        raise
+
+
+def collected(caller: Caller) -> list[Any]:
+    """All outputs of a job; where it fails, those that had finished stay with the exception, handed over or not."""
+    results: list[Any] = []
+    starts: list[tuple[int, int]] = []  # index of an item, position of its output
+
+    def find() -> dict[int, Any]:
+        found: dict[int, Any] = {}
+        for (start, position), (_, following) in pairwise([*starts, (0, len(results))]):
+            found.update(enumerate(results[position:following], start))
+        found.update(caller.unseen())
+        return {index: found[index] for index in sorted(found)}
+
+    try:
+        with contextlib.closing(caller.outputs()) as runs:
+            for outputs in runs:
+                starts.append((caller.first, len(results)))
+                if results:
+                    results += outputs
+                else:
+                    results = outputs  # the first ones are taken as they are
+    except BaseException as error:
+        told = caller.raised or error  # a StopIteration of the user's cannot leave a generator as it is
+        attach(told, find)
+        if told is not error:
+            raise told from told.__cause__
+        raise
+    return results
 
 
 def finished(error: BaseException) -> dict[int, Any]:

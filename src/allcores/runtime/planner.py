@@ -21,6 +21,7 @@ from allcores.core.plan import (
     choose,
     missed_seconds,
 )
+from allcores.errors import Unpicklable
 from allcores.options import Options
 from allcores.processes import presence
 from allcores.runtime import budget, rent
@@ -55,7 +56,7 @@ class Planner:
         self.seats = budget.Seats()
         self.awaited = awaited_stage(task)  # the name of a coroutine function among the stages
         self._options = options
-        self._task = task
+        self.task = task
         self._refused: dict[str, str] = {}
         self.watch = Watch(task, options)
         self._items = 0
@@ -86,7 +87,7 @@ class Planner:
         obstacle = presence.obstacle()
         if obstacle is not None:
             self.refuse(PROCESSES, obstacle)
-        if shares_generators(self._task):
+        if shares_generators(self.task):
             self.refuse(
                 THREADS, "they share the generators that seed= sets for each item; write def f(x, rng)"
             )
@@ -101,7 +102,7 @@ class Planner:
                 f"{name} is a coroutine function, which engine={self.explicit!r} does not await; "
                 "leave engine out or write engine='asyncio' (in a coroutine: await allcores.amap(...))"
             )
-        if shares_generators(self._task):
+        if shares_generators(self.task):
             raise ValueError(
                 f"seed cannot be kept for {name}: coroutines share `random` and `numpy.random`; "
                 "write async def f(x, rng): ... and draw from rng"
@@ -197,10 +198,23 @@ class Planner:
             self._forget_sample()
         if self._transport is None and self.may_move and self._seconds > LEAST_SAMPLE_SECONDS:
             self._transport = _transport_seconds(items, outcomes)
+            if self._transport is None:
+                self._look_at_results(outcomes)
 
     def _forget_sample(self) -> None:
         self._items, self._seconds, self._cpu_seconds = 0, 0.0, 0.0
         self._warmed_up = True
+
+    def _look_at_results(self, outcomes: Sequence[Outcome]) -> None:
+        """Results that cannot be pickled at all can be had without processes only."""
+        from allcores.tasks.pickling import dump_result
+
+        last = outcomes[-1] if outcomes else None
+        if last is not None and isinstance(last.body, list):
+            try:
+                dump_result(last.body[-1], last.stop - 1)
+            except Unpicklable as error:
+                self.refuse(PROCESSES, str(error))
 
     def observe_lateness(self, share: float) -> None:
         """Takes in for what share of the time another thread was kept from the GIL."""
@@ -218,7 +232,7 @@ class Planner:
         """
         sample = self._sample(running)
         cores = self.seats.free() if self._cap is None else self.seats.total
-        surroundings = self._task.surroundings
+        surroundings = self.task.surroundings
         setup_seconds = 0.0 if surroundings is None or staffed else surroundings.setup_seconds
         boot_seconds = 0.0 if staffed else self._workers_start().seconds()
         facts = Facts(cores, boot_seconds, gil_enabled(), setup_seconds)
@@ -273,7 +287,7 @@ class Planner:
         if self._start is None:
             from allcores.engines import processes
 
-            self._start = processes.Start(self._task)
+            self._start = processes.Start(self.task)
         return self._start
 
     # -- rent or buy ----------------------------------------------------------------------------------

@@ -211,9 +211,10 @@ class Pump:
 
     def _put(self, outcome: Outcome, unpack: Callable[[Outcome], Any] | None, chunk: int | None) -> None:
         item = None
-        if outcome.kind == ERROR and chunk is not None:
-            items = self.chunks[chunk].items
-            item = items[outcome.start - chunk] if items is not None else None
+        items = self.chunks[chunk].items if chunk is not None else None
+        if items is not None and chunk is not None:
+            first = outcome.start - chunk
+            item = items[first] if outcome.kind == ERROR else items[first : outcome.stop - chunk]
         self.order.put(outcome.start, outcome.stop, Settled(outcome, unpack, item))
 
     def _forget(self, command: do.Forget) -> None:

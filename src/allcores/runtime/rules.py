@@ -16,6 +16,7 @@ def rules_for(task: Task, source: Source, options: Options, streaming: bool, may
         length=source.length,
         chunksize=None if isinstance(options.chunksize, str) else options.chunksize,
         window=options.window,
+        window_bytes=options.window_bytes or Rules().window_bytes,
         bounded=streaming,
         timeout=options.timeout,
         retries=options.retries,

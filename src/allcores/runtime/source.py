@@ -27,12 +27,7 @@ class Source:
     """
 
     def __init__(self, iterables: tuple[Iterable[Any], ...], batch: int | None = None) -> None:
-        for iterable in iterables:
-            if is_async(iterable):
-                raise TypeError(
-                    f"{type(iterable).__name__} is an async iterable, which only a coroutine can walk; "
-                    "write `await allcores.amap(f, items)` or `async for value in allcores.par(items).map(f)`"
-                )
+        iterators = [iterator_of(iterable) for iterable in iterables]
         self.random_access = all(is_random_access(iterable) for iterable in iterables)
         self.never_waits = False  # whether ``take`` returns nothing rather than wait for the next item
         self.length = _length(iterables, batch)
@@ -49,7 +44,7 @@ class Source:
         self._sliced: Any = (
             iterables[0] if self.random_access and len(iterables) == 1 and batch is None else None
         )
-        iterator: Iterator[Any] = iter(iterables[0]) if len(iterables) == 1 else zip(*iterables, strict=False)
+        iterator: Iterator[Any] = iterators[0] if len(iterators) == 1 else zip(*iterators, strict=False)
         self._iterator = iterator if batch is None else _batches(iterator, batch)
 
     def take(self, count: int) -> tuple[int, Sequence[Any]]:
@@ -141,6 +136,27 @@ class Steps(Sequence[Any]):
 def is_async(items: Any) -> bool:
     """Whether only ``async for`` walks over these."""
     return hasattr(type(items), "__aiter__") and not hasattr(type(items), "__iter__")
+
+
+def iterator_of(iterable: Any) -> Iterator[Any]:
+    """Its iterator. Raises TypeError that says what to write for what has none."""
+    kind = type(iterable)
+    if getattr(iterable, "ndim", None) == 0 and hasattr(kind, "__array__"):
+        raise TypeError(
+            f"an array without dimensions is one value and not iterable: {iterable!r}; "
+            "write [array] for one item, or numpy.atleast_1d(array)"
+        )
+    if is_async(iterable):
+        raise TypeError(
+            f"{kind.__name__} is an async iterable, which only a coroutine can walk; "
+            "write `await allcores.amap(f, items)` or `async for value in allcores.par(items).map(f)`"
+        )
+    if not hasattr(kind, "__iter__") and not hasattr(kind, "__getitem__"):
+        raise TypeError(
+            f"items must be iterable, and {kind.__name__} is not; write [item] for one item, "
+            "range(n) for numbers, or kwargs={...} for what is the same for all"
+        )
+    return iter(iterable)
 
 
 def _batches(iterator: Iterator[Any], size: int) -> Iterator[list[Any]]:

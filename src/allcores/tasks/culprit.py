@@ -38,10 +38,21 @@ def unpicklable_function(task: Task, error: BaseException) -> Unpicklable:
     else:
         reason = f"{_short(error)}"
     message = (
-        f"the function `{name}` cannot travel to a worker process: {reason}. "
+        f"the function {_shown(function, name)} cannot travel to a worker process: {reason}. "
         f"{_remedy(culprit, 'Create it inside the function')}, or use engine='threads'."
     )
     return Unpicklable(message, "function", path)
+
+
+def unpicklable_replacement(place: str, value: Any, error: BaseException) -> Unpicklable:
+    """The error for a function of ``__main__`` that was put into a module in place of another and cannot travel."""
+    steps, culprit = _follow(value)
+    reason = f"its {steps[0][1]} is {_a(culprit)}, which cannot be pickled" if steps else _short(error)
+    message = (
+        f"`{place}` was replaced by a function of the main script that cannot travel to a worker process: {reason}. "
+        "Move it into a module that can be imported, or use engine='threads'."
+    )
+    return Unpicklable(message, "function", place)
 
 
 def unpicklable_item(item: Any, index: int, error: BaseException) -> Unpicklable:
@@ -185,6 +196,10 @@ def _parts_of_object(value: Any) -> Iterator[tuple[str, str, Any]]:
         for name in (slots,) if isinstance(slots, str) else slots:
             if isinstance(name, str) and not name.startswith("__") and hasattr(value, name):
                 attributes.setdefault(name, getattr(value, name))
+    if isinstance(value, BaseException):
+        yield from (
+            (f".args[{position}]", f"argument {position}", part) for position, part in enumerate(value.args)
+        )
     for name, part in attributes.items():
         yield f".{name}", f"attribute {name!r}", part
 
@@ -194,6 +209,14 @@ def _name(function: Any) -> str:
     if name is None and isinstance(function, functools.partial):
         return f"partial({_name(function.func)})"
     return str(name or type(function).__qualname__).replace("<locals>.", "")
+
+
+def _shown(function: Any, name: str) -> str:
+    """A function's name and, for those that have none of their own, where it stands."""
+    code = getattr(function, "__code__", None)
+    if code is None or "<lambda>" not in name:
+        return f"`{name}`"
+    return f"`{name}` (line {code.co_firstlineno} of {code.co_filename.rpartition('/')[2]})"
 
 
 def _a(value: Any) -> str:

@@ -40,15 +40,17 @@ def dump_error(error: BaseException) -> bytes:
         following, relation = _next(current)
         if following is None or id(following) in seen:
             following, relation = None, END
+        pickled = _pickled(current)
         links.append(
             (
-                _pickled(current),
+                pickled,
                 _type_name(type(current)),
                 _message(current),
                 [str(note) for note in getattr(current, "__notes__", ())],
                 _places(current.__traceback__),
                 relation,
                 current.__suppress_context__,
+                "" if pickled is not None else _advice(current),
             )
         )
         current = following
@@ -97,6 +99,16 @@ def _pickled(error: BaseException) -> bytes | None:
         return None
 
 
+def _advice(error: BaseException) -> str:
+    """What to do about an exception that cannot be pickled and rebuilt."""
+    try:
+        dump_result(error, 0)
+    except Exception as refusal:
+        part = str(getattr(refusal, "path", "")).replace("result", "the exception", 1)
+        return f"Keep what cannot be pickled out of it ({part}: {_message(refusal.__cause__ or refusal)})"
+    return f"To get a {_type_name(type(error))}, let its class take in __init__ what it passes to super().__init__"
+
+
 def _type_name(kind: type) -> str:
     module = getattr(kind, "__module__", "builtins")
     return kind.__qualname__ if module in ("builtins", "__main__") else f"{module}.{kind.__qualname__}"
@@ -133,6 +145,7 @@ def _rebuilt(link: Any, index: int | None, text: str) -> BaseException:
     from allcores.errors import RemoteError
 
     pickled, type_name, message, notes = link[:4]
+    advice = link[-1]
     if pickled is not None:
         try:
             error = loads(pickled)
@@ -144,8 +157,7 @@ def _rebuilt(link: Any, index: int | None, text: str) -> BaseException:
     shown = f"{type_name}: {message}" if message else type_name
     missing = RemoteError(
         f"{shown}\n(raised{where} in a worker; the exception itself cannot be pickled and rebuilt, "
-        f"so this stands for it. To get a {type_name}, let its class take in __init__ "
-        "what it passes to super().__init__)",
+        f"so this stands for it. {advice or f'Make {type_name} importable here'})",
         type_name,
         text,
         index,
@@ -168,7 +180,7 @@ def _text(links: Any) -> str:
     import traceback
 
     parts: list[str] = []
-    for _, type_name, message, notes, places, relation, _ in reversed(links):
+    for _, type_name, message, notes, places, relation, *_ in reversed(links):
         if relation:
             parts.append(_BETWEEN[relation])
         if places:

@@ -56,10 +56,10 @@ class PlainPickler(Pickler):
         kind: Any = type(value)
         if kind is _FUNCTION:
             self._record(self.recorded, value)
-            return NotImplemented if _importable(value) else self._function(value)
+            return NotImplemented if importable(value) else self._function(value)
         if kind is cached_function:
             self._record(self.recorded, value)
-            return NotImplemented if _importable(value) else reduce_cached(value)
+            return NotImplemented if importable(value) else reduce_cached(value)
         if kind is _MODULE:
             name = value.__name__
             if sys.modules.get(name) is not value or name == "__main__":
@@ -140,10 +140,12 @@ def _full(cell: Any) -> bool:
     return True
 
 
-def _importable(function: Any) -> bool:
-    if function.__module__ == "__main__":
+def importable(function: Any) -> bool:
+    """Whether a function or class is found under its own name in a module that can be imported."""
+    module = function.__module__
+    if not isinstance(module, str) or module == "__main__":
         return False
-    found: Any = sys.modules.get(function.__module__)
+    found: Any = sys.modules.get(module)
     for part in function.__qualname__.split("."):
         found = getattr(found, part, None)
     return found is function

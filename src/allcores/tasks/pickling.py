@@ -44,9 +44,11 @@ __all__ = [
     "dump_item",
     "dump_result",
     "dump_task",
+    "dump_values",
     "dumps",
     "load_definitions",
     "load_task",
+    "load_values",
     "loads",
     "loads_slotted",
     "travels",
@@ -109,6 +111,37 @@ def load_definitions(data: bytes) -> None:
     asked, also = _load_pair(data)
     _install(also)
     _install(asked)
+
+
+def dump_values(plain: dict[Any, Any], foreign: dict[Any, Any]) -> bytes:
+    """Values of globals as bytes, empty for none; the foreign ones are functions and classes.
+
+    Raises Unpicklable for what can only have come from ``__main__`` and cannot travel.
+    """
+    values = {**plain, **foreign}
+    if not values:
+        return b""
+    data = _plain(values)
+    if data is not None and MAIN not in data:
+        return data + dumps({}, PROTOCOL)
+    try:
+        return _by_value(values)[0]
+    except Exception as error:
+        stays = next((place for place, value in foreign.items() if not travels(value)), None)
+        if stays is None:
+            raise
+        if foreign[stays].__module__ == "__main__":
+            from allcores.tasks.culprit import unpicklable_replacement
+
+            raise unpicklable_replacement(".".join(stays), foreign[stays], error) from error
+        return dump_values(plain, {place: value for place, value in foreign.items() if place != stays})
+
+
+def load_values(data: bytes) -> dict[Any, Any]:
+    """The values again; what travelled with them is installed in ``__main__``."""
+    values, definitions = _load_pair(data)
+    _install(definitions)
+    return dict(values)
 
 
 def dump_result(output: Any, index: int) -> bytes:

@@ -35,6 +35,7 @@ class Attempts:
 
 
 ONCE = Attempts(0, 0.0)
+NOTE = "allcores: item "
 
 
 class Ledger:
@@ -109,7 +110,11 @@ def note_item(error: BaseException, index: int) -> None:
     """Says in a note which item an exception belongs to, unless its class lets nobody add anything."""
     leave_out_ours(error)
     with contextlib.suppress(Exception):
-        error.add_note(f"allcores: item {index}")
+        notes = getattr(error, "__notes__", [])
+        notes[:] = [
+            note for note in notes if not str(note).startswith(NOTE)
+        ]  # the same object may be raised again
+        error.add_note(f"{NOTE}{index}")
 
 
 def _while(proceed: Callable[[], bool], items: Sequence[Any]) -> Iterator[Any]:

@@ -1,0 +1,67 @@
+"""What a call would do, without doing it: a few items run in the calling thread, and the planner is asked."""
+
+from __future__ import annotations
+
+import time
+
+from allcores.core.plan import INLINE, PROCESSES, Plan
+from allcores.errors import Unpicklable
+from allcores.tasks.coroutines import Begun, probing
+from allcores.tasks.run import run_items
+from allcores.tasks.surroundings import Inline
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from allcores.runtime.planner import Planner
+    from allcores.runtime.source import Source
+
+MOST_ITEMS = 3
+MOST_SECONDS = 0.2
+
+
+def explained(planner: Planner, source: Source) -> Plan:
+    """The plan for what ``source`` holds. Raises what the function raises."""
+    planner.look_beforehand(source.peek())
+    obstacle = _obstacle_of_the_function(planner)
+    if planner.explicit is not None:
+        plan = planner.asked_for()
+        if obstacle is not None and plan.engine == PROCESSES:
+            plan.reasons.append(f"but it would fail: {obstacle}")
+        return plan
+    if obstacle is not None:
+        planner.refuse(PROCESSES, obstacle)
+    planner.watch_this_thread()
+    started = time.perf_counter()
+    while source.pulled < MOST_ITEMS and time.perf_counter() - started <= MOST_SECONDS:
+        first, items = source.take(1)
+        if not len(items):
+            break
+        planner.item_begins(items)
+        with Inline(planner.task):
+            began, cpu_began = time.perf_counter(), time.thread_time()
+            outcomes = run_items(probing(planner.task), first, items, stop_on_error=True)
+            seconds, cpu_seconds = time.perf_counter() - began, time.thread_time() - cpu_began
+        if type(outcomes[0].body) is Begun:
+            outcomes[0].body.drop()
+            planner.turn_to_loop(outcomes[0].body.stage)
+            return planner.asked_for()
+        if isinstance(outcomes[0].body, BaseException):
+            raise outcomes[0].body
+        planner.observe(items, outcomes, seconds, cpu_seconds)
+    if source.error is not None:
+        raise source.error
+    if not source.pulled:
+        return Plan(INLINE, 1, 1, {}, ["there are no items: nothing would run"])
+    length = source.length
+    return planner.plan(None if length is None else max(0, length - source.pulled))
+
+
+def _obstacle_of_the_function(planner: Planner) -> str | None:
+    """Why the function cannot travel to a worker process, or None if it can."""
+    from allcores.tasks.pickling import dump_task
+
+    try:
+        dump_task(planner.task)
+    except Unpicklable as error:
+        return str(error)
+    return None

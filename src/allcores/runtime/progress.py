@@ -1,0 +1,54 @@
+"""A bar that shows how many items of a job are settled; ``tqdm`` is imported when a call asks for one."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+
+class Progress:
+    """The bar of one job, in a terminal or a notebook.
+
+    Args:
+        label: what stands before the bar; True for none.
+        total: number of items, where it is known.
+    """
+
+    def __init__(self, label: bool | str, total: int | None) -> None:
+        try:
+            from tqdm.auto import tqdm
+        except ImportError as error:
+            raise ImportError(
+                "progress needs tqdm, which is not installed; run `pip install tqdm`, or leave progress out"
+            ) from error
+        self._bar: Any = tqdm(total=total, desc=label if isinstance(label, str) else None, unit="item")
+        self._shown = 0
+
+    def show(self, settled: int) -> None:
+        """So many items are settled."""
+        if settled > self._shown:
+            self._bar.update(settled - self._shown)
+            self._shown = settled
+
+    def close(self, settled: int) -> None:
+        """Draws the bar for the last time."""
+        try:
+            self.show(settled)
+        finally:
+            self._bar.close()
+
+
+@contextlib.contextmanager
+def bars_aside() -> Iterator[None]:
+    """While text is written to the terminal: bars are taken away and drawn again behind it."""
+    tqdm = getattr(sys.modules.get("tqdm"), "tqdm", None)
+    if tqdm is None or not getattr(tqdm, "_instances", None):
+        yield
+        return
+    with tqdm.external_write_mode():
+        yield

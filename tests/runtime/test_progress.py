@@ -1,0 +1,104 @@
+"""The bar: counts settled items, knows the total where there is one, and closes however the job ends."""
+
+import subprocess
+import sys
+
+import pytest
+
+import allcores as ac
+from allcores.runtime import progress
+
+WAYS = [
+    {"engine": "inline"},
+    {"engine": "threads", "n_jobs": 2},
+    {"engine": "processes", "n_jobs": 2},
+    {},
+]
+
+
+@pytest.fixture
+def bars(monkeypatch):
+    """The bars that are made, as tqdm objects that draw nothing."""
+    import tqdm.auto
+
+    made = []
+
+    class Silent(tqdm.auto.tqdm):
+        closed = 0
+
+        def __init__(self, **given):
+            self.silent_total, self.silent_label = given["total"], given["desc"]
+            self.seen = 0
+            made.append(self)
+            super().__init__(disable=True, **given)
+
+        def update(self, n=1):
+            self.seen += n
+
+        def close(self):
+            self.closed += 1
+
+    monkeypatch.setattr(tqdm.auto, "tqdm", Silent)
+    yield made
+    for bar in made:
+        tqdm.auto.tqdm._instances.discard(bar)
+
+
+@pytest.mark.parametrize("options", WAYS, ids=str)
+def test_a_map_counts_every_item_and_knows_how_many_there_are(options, bars):
+    ac.map(abs, range(50), progress="absolute", **options)
+    assert [(bar.seen, bar.silent_total, bar.silent_label, bar.closed) for bar in bars] == [
+        (50, 50, "absolute", 1)
+    ]
+
+
+@pytest.mark.parametrize("options", WAYS, ids=str)
+def test_streams_and_reductions_count_too_and_an_unknown_total_is_none(options, bars):
+    assert list(ac.par((x for x in range(20)), progress=True, **options).map(abs)) == list(range(20))
+    assert ac.par(range(30), progress=True, **options).map(abs).sum() == sum(range(30))
+    assert [(bar.seen, bar.silent_total, bar.closed) for bar in bars] == [(20, None, 1), (30, 30, 1)]
+
+
+@pytest.mark.parametrize("options", WAYS, ids=str)
+def test_the_bar_closes_when_a_stream_is_left(options, bars):
+    for _ in ac.par(range(1000), progress=True, **options).map(abs):
+        break
+    ac.par(range(1000), progress=True, **options).map(abs).first()
+    assert [bar.closed for bar in bars] == [1, 1]
+
+
+@pytest.mark.parametrize("options", WAYS, ids=str)
+@pytest.mark.parametrize("kind", [ValueError, KeyboardInterrupt, SystemExit])
+def test_the_bar_closes_on_errors_and_interrupts(options, kind, bars):
+    def fail(x):
+        raise kind
+
+    with pytest.raises(kind):
+        ac.map(fail, range(10), progress=True, **options)
+    assert [bar.closed for bar in bars] == [1]
+
+
+def test_without_it_nothing_is_imported():
+    code = "import sys, allcores as ac; ac.map(abs, [1]); ac.map(abs, [1], progress=False)\n"
+    code += "print('tqdm' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
+def test_a_missing_tqdm_says_what_to_install_before_anything_runs(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tqdm.auto", None)
+    ran = []
+    with pytest.raises(ImportError, match="run `pip install tqdm`, or leave progress out"):
+        ac.map(ran.append, [1], progress=True)
+    assert ran == []
+
+
+def test_text_is_written_beside_the_bar_and_not_into_it(capsys):
+    bar = progress.Progress("work", 3)
+    bar.show(1)
+    with progress.bars_aside():
+        sys.stderr.write("a line\n")
+    bar.close(3)
+    before, _, after = capsys.readouterr().err.partition("a line\n")
+    assert before.endswith("\r")
+    assert "work: 100%" in after
