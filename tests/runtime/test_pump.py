@@ -80,3 +80,13 @@ def test_winding_down_starts_nothing_more_and_waits_only_for_what_runs():
         pump.wind_down(5.0)
         assert pump.scheduler.busy_workers() == []
     assert sim.runs() == {0: 1}
+
+
+def test_the_logger_of_allcores_tells_of_plans_and_of_lost_workers(caplog):
+    import allcores as ac
+    from allcores.testing import DiesOn, SimEngine
+
+    with caplog.at_level("INFO", logger="allcores"):
+        ac.map(abs, range(10), engine=SimEngine(faults=[DiesOn(3)]), n_jobs=2, retries=1)
+    assert any("a worker was lost in item 3" in record.getMessage() for record in caplog.records)
+    assert {record.name for record in caplog.records} == {"allcores"}

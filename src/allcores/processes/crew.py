@@ -429,9 +429,8 @@ class Crew:
         if seat.due is None:
             seat.due = monotonic() + STATUS_SECONDS
             self._going.append(seat)
-        parent = self._parent
-        if hasattr(parent, "poll"):
-            parent.poll()
+        if hasattr(self._parent, "poll"):
+            self._parent.poll()
 
     def _break_off(self, seat: Seat, error: wire.BrokenStream) -> None:
         seat.reason = f"it wrote into its channel what is no message ({error})"

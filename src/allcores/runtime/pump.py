@@ -7,13 +7,25 @@ code runs here.
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections import deque
 from typing import Any, NamedTuple
 
 from allcores.core import commands as do
-from allcores.core.events import ERROR, Closing, Event, ItemsDone, Offered, Outcome, Planned, Seen, Ticked
+from allcores.core.events import (
+    ERROR,
+    Closing,
+    Event,
+    ItemsDone,
+    Offered,
+    Outcome,
+    Planned,
+    Seen,
+    Ticked,
+    WorkerLost,
+)
 from allcores.core.order import AsFinished, InOrder
 from allcores.core.scheduler import Rules, Scheduler
 from allcores.runtime.verdicts import task_timeout, worker_lost
@@ -148,6 +160,8 @@ class Pump:
             timeout = min(timeout, left)
         self._arrived.extend(engine.wait(timeout))
         while self._arrived:
+            if type(self._arrived[0]) is WorkerLost:
+                _log_lost(self._arrived[0])
             self.post(self._arrived[0])
             self._arrived.popleft()
         self.empty_mailbox()
@@ -230,3 +244,11 @@ class Pump:
 
     def _abort(self, command: do.Abort) -> None:
         self.failure = command.error
+
+
+def _log_lost(event: WorkerLost) -> None:
+    if "logging" in sys.modules:  # else nobody listens
+        import logging
+
+        running = "between two items" if event.running is None else f"in item {event.running}"
+        logging.getLogger("allcores").info("a worker was lost %s: %s", running, event.cause)
