@@ -94,7 +94,8 @@ def test_a_missing_tqdm_says_what_to_install_before_anything_runs(monkeypatch):
 
 
 def test_text_is_written_beside_the_bar_and_not_into_it(capsys):
-    bar = progress.Progress("work", 3)
+    bar = progress.Progress("work")
+    bar.begin(3)
     bar.show(1)
     with progress.bars_aside():
         sys.stderr.write("a line\n")

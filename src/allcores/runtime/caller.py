@@ -98,7 +98,7 @@ class Caller:
         self._limits: Any = None  # on the threads of libraries in this process, to be lifted again
         self._attempts = Attempts(options.retries, options.retry_wait_seconds)
         self._due = None if options.deadline is None else time.monotonic() + options.deadline
-        self._progress: Progress | None = None
+        self._progress = Progress(options.progress)
 
     # -- what the endings use -------------------------------------------------------------------------
 
@@ -132,8 +132,7 @@ class Caller:
             kill = False
             raise
         finally:
-            if self._progress is not None:
-                self._progress.close(self.pump.scheduler.settled)
+            self._progress.close(self.pump.scheduler.settled)
             self._close(kill)
 
     def outputs(self) -> Generator[list[Any], None, None]:
@@ -183,8 +182,7 @@ class Caller:
     def _begin(self) -> None:
         self.planner.look_beforehand(self.source.peek())
         self.planner.watch.tell()
-        if self.options.progress:
-            self._progress = Progress(self.options.progress, self.source.length)
+        self._progress.begin(self.source.length)
         name = self.planner.explicit
         if self.options.inner_threads is not None:
             self._limits = inner_threads.limit(self.options.inner_threads)
@@ -206,8 +204,7 @@ class Caller:
             if self.planner.watch.untold is not None:
                 self.planner.watch.tell()
             self.feed()
-            if self._progress is not None:
-                self._progress.show(self.pump.scheduler.settled)
+            self._progress.show(self.pump.scheduler.settled)
             with self.pump as pump:
                 pump.empty_mailbox()
                 if self._take(pump):
