@@ -24,6 +24,14 @@ def at_the_end() -> bool:
     return sys.is_finalizing() or _pool_says("is_over")
 
 
+def vanish_at_the_end() -> None:
+    """A daemon thread whose workers end because the program does has nobody left to tell."""
+    import threading
+
+    if at_the_end() and threading.current_thread() is not threading.main_thread():
+        threading.Event().wait()
+
+
 def inside_worker() -> bool:
     """Whether this process is one of our workers."""
     return _is_child("IS_CHILD")

@@ -126,7 +126,7 @@ class Caller:
                 warn_of_draws(self.task, self.pump.engine, self.source.random_access and not self._streaming)
         except (WorkerLost, StartError):
             kill = False
-            _vanish_at_the_end()
+            presence.vanish_at_the_end()
             raise
         except (Exception, GeneratorExit, SystemExit):
             kill = False
@@ -509,9 +509,3 @@ class Caller:
                 raise
             finally:
                 engine.close(reuse=not kill)
-
-
-def _vanish_at_the_end() -> None:
-    """A daemon thread whose workers end because the program does has nobody left to tell."""
-    if presence.at_the_end() and threading.current_thread() is not threading.main_thread():
-        threading.Event().wait()
