@@ -28,6 +28,7 @@ FLOORS = {
     "runtime": 5,
     "stream": 6,
     "api": 6,
+    "executor": 6,
     "__init__": 7,
     "testing": 7,
     "cli": 8,

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         Unpicklable,
         WorkerLost,
     )
+    from allcores.executor import Executor, ExecutorBroken
     from allcores.stream import Stream, par
     from allcores.tasks.place import worker_index
 
@@ -49,6 +50,7 @@ _HOMES = {
     ),
     "allcores.defaults": ("config",),
     "allcores.stream": ("Stream", "par"),
+    "allcores.executor": ("Executor", "ExecutorBroken"),
     "allcores.core.plan": ("Plan",),
     "allcores.tasks.place": ("worker_index",),
     "allcores.errors": (
@@ -71,6 +73,8 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [
     "AllcoresError",
     "DeadlineExceeded",
+    "Executor",
+    "ExecutorBroken",
     "Failure",
     "LostWriteError",
     "LostWriteWarning",

@@ -8,7 +8,8 @@
         ├── Unpicklable           a function, item or result cannot travel (a TypeError): .what, .path
         ├── RemoteError           an exception of the user's that could not be rebuilt here: .type_name, .text
         ├── LostWriteError        with ``writes="error"``: the function writes to what workers only have a copy of
-        └── StartError            workers could not be started at all
+        ├── StartError            workers could not be started at all
+        └── ExecutorBroken        an Executor can run nothing any more (a concurrent.futures.BrokenExecutor)
     UserWarning
     └── RandomStateWarning        items draw from a generator that no seed=... makes reproducible
 

@@ -219,8 +219,9 @@ class Processes:
     def ring(self) -> None:
         """Ends a wait."""
         self._rung = True
-        if self._crew is not None:
-            self._crew.ring()
+        crew = self._crew  # which another thread may give back just now
+        if crew is not None:
+            crew.ring()
 
     def cancel(self) -> None:
         """Begins a new epoch: what was sent in the old one is not started any more."""

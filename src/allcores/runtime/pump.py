@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from allcores.engines.base import Engine, Payload
+    from allcores.errors import WorkerLost
 
 MOST_WAIT_SECONDS = 0.5  # at a time: a Ctrl-C just before the wait would else be noticed only behind it
 
@@ -69,13 +70,17 @@ class Here(NamedTuple):
 class Pump:
     """One job's scheduler, engine, payloads and settled outcomes."""
 
-    def __init__(self, rules: Rules, ordered: bool) -> None:
+    def __init__(self, rules: Rules, ordered: bool, most_wait_seconds: float = MOST_WAIT_SECONDS) -> None:
         self.lock = threading.Lock()
         self.scheduler = Scheduler(rules)
         self.engine: Engine | None = None
         self.order: InOrder[Settled] | AsFinished[Settled] = InOrder() if ordered else AsFinished()
         self.chunks: dict[int, Packed] = {}
         self.here: deque[Here] = deque()
+        self.lost: Callable[[int, int | None, int | None, str, str], WorkerLost] = (
+            worker_lost  # makes the error for an item whose worker died
+        )
+        self._most_wait_seconds = most_wait_seconds
         self._mailbox: deque[tuple[Event, Packed | None]] = deque()
         self._arrived: deque[Event] = deque()
         self.failure: BaseException | None = None  # why the job cannot go on
@@ -153,7 +158,8 @@ class Pump:
         engine = self.engine
         if engine is None:
             return
-        timeout = MOST_WAIT_SECONDS if timeout is None else min(timeout, MOST_WAIT_SECONDS)
+        most = self._most_wait_seconds
+        timeout = most if timeout is None else min(timeout, most)
         due = self.scheduler.wake_at()
         if due is not None:
             left = max(0.0, due - engine.now())
@@ -216,7 +222,7 @@ class Pump:
         self._put(outcome, None if ran_here or engine is None else engine.unpack, chunk)
 
     def _deliver_lost(self, command: do.DeliverLost) -> None:
-        error = worker_lost(command.item, command.signal, command.exitcode, command.cause, command.output)
+        error = self.lost(command.item, command.signal, command.exitcode, command.cause, command.output)
         self._put(Outcome(command.item, command.item + 1, ERROR, error), None, command.chunk)
 
     def _deliver_timeout(self, command: do.DeliverTimeout) -> None:

@@ -6,6 +6,11 @@ from typing import TypeVar
 
 from allcores.errors import DeadlineExceeded, TaskTimeout, WorkerLost
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
 LIKELY_CAUSES = {
     "SIGKILL": (
         "most often the kernel's out-of-memory killer; use fewer workers (n_jobs=...) or smaller items, "
@@ -31,19 +36,36 @@ def worker_lost(
     ('the worker that ran item 3 ended by itself with exit code 7; ', 3, 7)
     """
     what = "a worker" if item is None else f"the worker that ran item {item}"
+    advice = "To keep the other results write on_error='return'; to try again, retries=1."
+    how = _how_it_ended(signal, exitcode, cause)
+    return _with_last_words(WorkerLost(f"{what} {how}. {advice}", item, signal, exitcode, output))
+
+
+def call_lost(
+    function: Callable[..., Any], signal: int | None, exitcode: int | None, cause: str, output: str = ""
+) -> WorkerLost:
+    """The error for the future of a call whose worker died while it ran.
+
+    >>> str(call_lost(len, None, 7, ""))[:66]
+    'the worker that ran a call of len ended by itself with exit code 7'
+    """
+    name = getattr(function, "__qualname__", None) or type(function).__qualname__
+    how = _how_it_ended(signal, exitcode, cause)
+    message = f"the worker that ran a call of {name} {how}. To try again, submit the call again."
+    return _with_last_words(WorkerLost(message, None, signal, exitcode, output))
+
+
+def _how_it_ended(signal: int | None, exitcode: int | None, cause: str) -> str:
     if signal is not None:
         name = _signal_name(signal)
         likely = LIKELY_CAUSES.get(name, "run that item alone with engine='inline' to see what it does")
-        how = f"was killed by {name} (signal {signal}): {likely}"
-    elif exitcode is not None:
-        how = (
+        return f"was killed by {name} (signal {signal}): {likely}"
+    if exitcode is not None:
+        return (
             f"ended by itself with exit code {exitcode}; look in the function for os._exit, "
             "or in compiled code for exit()"
         )
-    else:
-        how = f"is gone: {cause or 'nobody could say why'}"
-    advice = "To keep the other results write on_error='return'; to try again, retries=1."
-    return _with_last_words(WorkerLost(f"{what} {how}. {advice}", item, signal, exitcode, output))
+    return f"is gone: {cause or 'nobody could say why'}"
 
 
 def task_timeout(item: int, seconds: float, output: str = "") -> TaskTimeout:

@@ -66,6 +66,26 @@ def unpicklable_item(item: Any, index: int, error: BaseException) -> Unpicklable
     return Unpicklable(message, "item", path, index)
 
 
+def unpicklable_call(
+    function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], error: Unpicklable
+) -> Unpicklable:
+    """The error for a call of an executor that cannot travel to a worker, after its item has been refused."""
+    from allcores.tasks.task import MAP, Task
+
+    if not travels(function):
+        return unpicklable_function(Task(((MAP, function),)), error.__cause__ or error)
+    arguments: dict[Any, Any] = {**dict(enumerate(args)), **kwargs}
+    path, reason, culprit = _part("arguments", arguments, error.__cause__ or error)
+    if travels(arguments):
+        return error  # a definition that it needs
+    remedy = "Send what it is made from (a path, an address, plain data) and create it in the function"
+    message = (
+        f"a call of `{_name(function)}` cannot travel to a worker process: {reason}. "
+        f"{_remedy(culprit, remedy)}, or use engine='threads'."
+    )
+    return Unpicklable(message, "item", path)
+
+
 def unpicklable_result(output: Any, index: int, error: BaseException) -> Unpicklable:
     """The error for a result that cannot travel back to the caller."""
     path, reason, culprit = _part("result", output, error)

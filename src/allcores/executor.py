@@ -1,0 +1,242 @@
+"""Executor: the ``concurrent.futures`` face of the same workers."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import functools
+import time
+import weakref
+from collections import deque
+from concurrent.futures import Future
+from itertools import islice
+from typing import Any, TypeVar
+
+from allcores.errors import AllcoresError, Unpicklable
+from allcores.options import positive
+from allcores.processes import presence
+from allcores.runtime.dispatcher import Call, Dispatcher
+from allcores.runtime.machine import cpu_count
+from allcores.tasks.call import Initialized, call
+from allcores.tasks.task import MAP, Task
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from types import TracebackType
+
+    from allcores.engines.base import Engine
+
+Result = TypeVar("Result")
+
+ENGINES = ("auto", "processes", "threads")
+MOST_DEFAULT_THREADS = 32  # as in concurrent.futures: threads are for what waits
+
+
+class ExecutorBroken(AllcoresError, concurrent.futures.BrokenExecutor):
+    """An executor can run nothing any more: its initializer failed, no worker can be had, or they were killed.
+
+    ``__cause__`` is the exception that was the reason, if there was one.
+    """
+
+
+class Executor(concurrent.futures.Executor):
+    """A ``concurrent.futures.Executor`` whose functions may be lambdas, closures and functions of ``__main__``.
+
+    A worker that dies costs the call that it ran (its future gets ``allcores.WorkerLost``) and is replaced. Workers
+    start as they are needed and end with the executor. Calls are sent to workers that are idle, one at a time.
+
+    Args:
+        max_workers: None takes a worker for each core; for threads some more.
+        engine: "processes" (or "auto", which is the same here) or "threads".
+        initializer: called in each worker, before its first call. If it fails the executor is broken.
+        initargs: arguments of the initializer.
+
+    Raises:
+        TypeError, ValueError: arguments that mean nothing.
+
+    Example:
+        >>> import allcores as ac
+        >>> with ac.Executor(max_workers=2) as executor:
+        ...     future = executor.submit(lambda x: x * x, 7)
+        ...     print(future.result(), list(executor.map(pow, [2, 3], [10, 2])))
+        49 [1024, 9]
+    """
+
+    def __init__(
+        self,
+        max_workers: int | None = None,
+        *,
+        engine: str = "auto",
+        initializer: Callable[..., object] | None = None,
+        initargs: Iterable[Any] = (),
+    ) -> None:
+        if engine not in ENGINES:
+            raise ValueError(
+                f"engine={engine!r} is not one of an Executor; write one of: {', '.join(ENGINES)}"
+            )
+        if initializer is not None and not callable(initializer):
+            raise TypeError(f"initializer must be a function, not {type(initializer).__name__}")
+        self._max_workers = (
+            _default_workers(engine) if max_workers is None else positive("max_workers", max_workers)
+        )
+        make_engine = functools.partial(_engine, engine, initializer, tuple(initargs))
+        self._dispatcher = Dispatcher(make_engine, self._max_workers, _broken)
+        weakref.finalize(self, self._dispatcher.abandon).atexit = False
+
+    def submit(self, fn: Callable[..., Result], /, *args: Any, **kwargs: Any) -> Future[Result]:
+        """Schedules ``fn(*args, **kwargs)``; returns the future of its result.
+
+        Raises:
+            TypeError: ``fn`` is not callable.
+            RuntimeError: the executor was shut down, or the interpreter shuts down.
+            ExecutorBroken: see there.
+            Unpicklable, StartError: the initializer cannot travel to workers, or there can be none. A call that
+                cannot travel is no error here: its future gets ``Unpicklable``.
+
+        Example:
+            >>> import allcores as ac
+            >>> with ac.Executor(max_workers=1) as executor:
+            ...     executor.submit(sorted, "cab", reverse=True).result()
+            ['c', 'b', 'a']
+        """
+        return self._submit(fn, [args], kwargs)[0]
+
+    def map(
+        self,
+        fn: Callable[..., Result],
+        *iterables: Iterable[Any],
+        timeout: float | None = None,
+        chunksize: int = 1,
+        buffersize: int | None = None,
+    ) -> Iterator[Result]:
+        """Like ``map(fn, *iterables)``, on the workers; an iterator over the results, in order.
+
+        Args:
+            fn: what is called.
+            iterables: they are read at once, or with ``buffersize`` as results are taken.
+            timeout: seconds from this call, after which waiting for a result raises TimeoutError.
+            chunksize: so many items travel to a worker together, which pays where items take microseconds.
+            buffersize: so many chunks are under way, or done and not taken, at most.
+
+        Raises:
+            TypeError, ValueError: arguments that mean nothing.
+            Whatever ``fn`` raises, and ``submit``, when the iterator comes to it.
+
+        Example:
+            >>> import allcores as ac, itertools
+            >>> with ac.Executor(max_workers=1) as executor:
+            ...     squares = executor.map(lambda x: x * x, itertools.count(), buffersize=2)
+            ...     [next(squares) for _ in range(3)]
+            [0, 1, 4]
+        """
+        if chunksize < 1:
+            raise ValueError("chunksize must be >= 1.")
+        if buffersize is not None:
+            positive("buffersize", buffersize)
+        due = None if timeout is None else time.monotonic() + timeout
+        items = zip(*iterables, strict=False)
+        chunks = iter(lambda: list(islice(items, chunksize)), [])
+        futures: deque[list[Future[Result]]] = deque()
+        for chunk in islice(chunks, buffersize):
+            futures.append(self._submit_chunk(fn, chunk))
+        return _results(futures, weakref.ref(self), fn, chunks if buffersize else iter(()), due)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Takes no more calls and lets the workers go once all is done.
+
+        Args:
+            wait: returns only then.
+            cancel_futures: calls that no worker has begun are cancelled.
+
+        Example:
+            >>> import allcores as ac
+            >>> executor = ac.Executor(max_workers=1)
+            >>> future = executor.submit(abs, -1)
+            >>> executor.shutdown()
+            >>> future.result()
+            1
+        """
+        self._dispatcher.close(wait=wait, cancel=cancel_futures)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Waits for what was submitted; after Ctrl-C for nothing that can be stopped."""
+        if kind is not None and issubclass(kind, KeyboardInterrupt):
+            self._dispatcher.kill()
+        self.shutdown()
+
+    def _submit(
+        self, fn: Callable[..., Result], chunk: list[tuple[Any, ...]], kwargs: dict[str, Any]
+    ) -> list[Future[Result]]:
+        if not callable(fn):
+            raise TypeError(
+                f"the first argument must be a function, not {type(fn).__name__}; "
+                "write executor.submit(function, argument)"
+            )
+        calls = [Call(Future(), fn, args, kwargs) for args in chunk]
+        self._dispatcher.submit(calls)
+        return [each.future for each in calls]
+
+    def _submit_chunk(self, fn: Callable[..., Result], chunk: list[tuple[Any, ...]]) -> list[Future[Result]]:
+        """Single items by way of ``submit``: whoever wraps it (as tqdm does) sees them."""
+        return [self.submit(fn, *chunk[0])] if len(chunk) == 1 else self._submit(fn, chunk, {})
+
+
+def _results(
+    futures: deque[list[Future[Result]]],
+    executor: weakref.ref[Executor],
+    fn: Callable[..., Result],
+    chunks: Iterator[list[tuple[Any, ...]]],
+    due: float | None,
+) -> Iterator[Result]:
+    """The results in order; before each chunk's, the next chunk is submitted. What is left over is cancelled."""
+    try:
+        while futures:
+            owner = executor()
+            if owner is not None and (chunk := next(chunks, None)) is not None:
+                futures.append(owner._submit_chunk(fn, chunk))
+            del owner
+            first = futures[0]
+            first.reverse()
+            while first:
+                left = None if due is None else due - time.monotonic()
+                yield _result_or_cancel(first.pop(), left)
+            futures.popleft()
+    finally:
+        for each in [future for some in futures for future in some]:
+            each.cancel()
+
+
+def _result_or_cancel(future: Future[Result], timeout: float | None) -> Result:
+    try:
+        return future.result(timeout)
+    finally:
+        future.cancel()
+        del future  # a failed one refers to this frame by its traceback
+
+
+def _engine(name: str, initializer: Callable[..., object] | None, initargs: tuple[Any, ...]) -> Engine:
+    task = Task(((MAP, call if initializer is None else Initialized(initializer, initargs)),))
+    if name == "threads":
+        from allcores.engines.threads import Threads
+
+        return Threads(task)
+    from allcores.engines.processes import Processes
+
+    try:
+        return Processes(task)
+    except Unpicklable as error:
+        from allcores.tasks.culprit import unpicklable_call
+
+        raise unpicklable_call(initializer, initargs, {}, error) from error
+
+
+def _default_workers(engine: str) -> int:
+    if engine == "threads":
+        return min(MOST_DEFAULT_THREADS, cpu_count() + 4)
+    return 1 if presence.inside_worker() else cpu_count()
+
+
+def _broken(reason: str) -> ExecutorBroken:
+    return ExecutorBroken(f"this executor can run nothing any more: {reason}. Make a new one.")
