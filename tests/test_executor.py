@@ -742,7 +742,7 @@ def test_many_executors_leave_memory_and_descriptors_where_they_were(make, tmp_p
     use()
     assert wait_for(lambda: not worker_processes())
     before = traces(tmp_path)
-    for _ in range(10):
+    for _ in range(5):
         use()
     assert wait_for(lambda: traces(tmp_path).processes <= before.processes)
     assert wait_for(lambda: traces(tmp_path).descriptors <= before.descriptors)

@@ -9,6 +9,7 @@ import weakref
 from collections import deque
 from concurrent.futures import Future
 from itertools import islice
+from types import FunctionType
 from typing import Any, TypeVar
 
 from allcores.errors import AllcoresError, Unpicklable
@@ -16,7 +17,7 @@ from allcores.options import positive
 from allcores.processes import presence
 from allcores.runtime.dispatcher import Call, Dispatcher
 from allcores.runtime.machine import cpu_count
-from allcores.tasks.call import Initialized, call
+from allcores.tasks.call import Calls
 from allcores.tasks.task import MAP, Task
 
 TYPE_CHECKING = False
@@ -216,20 +217,40 @@ def _result_or_cancel(future: Future[Result], timeout: float | None) -> Result:
         del future  # a failed one refers to this frame by its traceback
 
 
-def _engine(name: str, initializer: Callable[..., object] | None, initargs: tuple[Any, ...]) -> Engine:
-    task = Task(((MAP, call if initializer is None else Initialized(initializer, initargs)),))
+def _engine(
+    name: str, initializer: Callable[..., object] | None, initargs: tuple[Any, ...], first: Callable[..., Any]
+) -> Engine:
+    """An engine whose workers share what the function of the first call loads, where that can travel."""
     if name == "threads":
         from allcores.engines.threads import Threads
 
-        return Threads(task)
+        return Threads(_task(None, initializer, initargs))
     from allcores.engines.processes import Processes
 
     try:
-        return Processes(task)
+        return Processes(_task(_plain_function(first), initializer, initargs))
+    except Unpicklable:
+        pass
+    try:
+        return Processes(_task(None, initializer, initargs))
     except Unpicklable as error:
         from allcores.tasks.culprit import unpicklable_call
 
         raise unpicklable_call(initializer, initargs, {}, error) from error
+
+
+def _task(
+    first: Callable[..., Any] | None, initializer: Callable[..., object] | None, initargs: tuple[Any, ...]
+) -> Task:
+    return Task(((MAP, Calls(first, initializer, initargs)),))
+
+
+def _plain_function(function: Callable[..., Any]) -> Callable[..., Any] | None:
+    """The function behind partials and bound methods, without anything large that it may hold."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    function = getattr(function, "__func__", function)
+    return function if isinstance(function, FunctionType) and not function.__closure__ else None
 
 
 def _default_workers(engine: str) -> int:

@@ -56,14 +56,14 @@ class Dispatcher:
     """Calls on their way from one executor to its workers.
 
     Args:
-        make_engine: called at the first submission.
+        make_engine: called at the first submission, with its function.
         max_workers: workers start one by one, as calls need them, up to so many.
         broken_error: makes the exception for futures of a broken executor.
     """
 
     def __init__(
         self,
-        make_engine: Callable[[], Engine],
+        make_engine: Callable[[Callable[..., Any]], Engine],
         max_workers: int,
         broken_error: Callable[[str], BaseException],
     ) -> None:
@@ -103,7 +103,7 @@ class Dispatcher:
             if _over:
                 raise RuntimeError("cannot schedule new futures after interpreter shutdown")
             if self._thread is None:
-                self._start()
+                self._start(calls[0].function)
             self._queue.append(calls)
             if self._room:
                 self._ring()
@@ -136,8 +136,8 @@ class Dispatcher:
             self._closing = True
             self._ring()
 
-    def _start(self) -> None:
-        engine = self._make_engine()
+    def _start(self, function: Callable[..., Any]) -> None:
+        engine = self._make_engine(function)
         self._pump.attach(engine, 0, 0)
         thread = threading.Thread(target=self._run, name="allcores-executor", daemon=True)
         _serving.add(self)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from _thread import _local
 
+from allcores.tasks.pickling import MAIN, PROTOCOL, dumps, loads
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,37 +18,60 @@ class InitializerFailed(Exception):
     """The initializer has raised what is the cause of this; the call itself was not made."""
 
 
-def call(item: Item) -> Any:
-    """Makes one call."""
-    function, args, kwargs = item
-    return function(*args, **kwargs)
+class Calls:
+    """Makes calls; the initializer is run before the first one, once in each process, or in each thread.
 
+    ``func`` is a function that will be called, if one is known: it is loaded, and its modules are imported, before
+    workers are forked. (As with ``functools.partial``, what looks for imports looks through this attribute.)
 
-class Initialized:
-    """Makes calls in workers that run an initializer first: once in each process, or in each thread.
-
-    >>> make = Initialized(print, ("ready",))
+    >>> make = Calls(None, print, ("ready",))
     >>> make((abs, (-1,), {})), make((abs, (-2,), {}))
     ready
     (1, 2)
     """
 
-    __slots__ = ("_worker", "initargs", "initializer")
+    __slots__ = ("_worker", "func", "initargs", "initializer")
 
-    def __init__(self, initializer: Callable[..., Any], initargs: tuple[Any, ...]) -> None:
+    def __init__(
+        self,
+        func: Callable[..., Any] | None,
+        initializer: Callable[..., Any] | None,
+        initargs: tuple[Any, ...],
+    ) -> None:
+        self.func = func
         self.initializer = initializer
         self.initargs = initargs
         self._worker = _local()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Initialized, (self.initializer, self.initargs)
+        return load_calls, (_by_name(self.func), self.initializer, self.initargs)
 
     def __call__(self, item: Item) -> Any:
         """Makes one call. Raises InitializerFailed."""
-        if not hasattr(self._worker, "initialized"):
+        if self.initializer is not None and not hasattr(self._worker, "initialized"):
             try:
                 self.initializer(*self.initargs)
             except BaseException as error:
                 raise InitializerFailed from error
             self._worker.initialized = True
-        return call(item)
+        function, args, kwargs = item
+        return function(*args, **kwargs)
+
+
+def load_calls(func: Any, initializer: Callable[..., Any] | None, initargs: tuple[Any, ...]) -> Calls:
+    """The task again, in a worker; where the function cannot be imported, that is the trouble of its calls alone."""
+    if isinstance(func, bytes):
+        try:
+            func = loads(func)
+        except BaseException:
+            func = None
+    return Calls(func, initializer, initargs)
+
+
+def _by_name(func: Any) -> Any:
+    """An importable function as bytes; others go as they are, by value."""
+    try:
+        data = dumps(func, PROTOCOL)
+    except Exception:
+        return func
+    return func if MAIN in data else data
