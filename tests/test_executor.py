@@ -7,6 +7,7 @@ import itertools
 import logging
 import os
 import signal
+import sys
 import threading
 import time
 import weakref
@@ -613,6 +614,40 @@ def test_workers_start_as_they_are_needed(make, moves):
         pids = {executor.submit(os.getpid).result(SECONDS) for _ in range(5)}
         assert len(pids) == 1
         assert only_dispatcher()._workers == 1
+
+
+def test_the_modules_of_the_first_function_are_imported_once_for_all_workers(
+    make, tmp_path, monkeypatch, way
+):
+    imports, meeting = tmp_path / "imports", tmp_path / "meeting"
+    imports.mkdir()
+    meeting.mkdir()
+    (tmp_path / "costly.py").write_text(
+        "import os, tempfile\n"
+        f"os.close(tempfile.mkstemp(dir={str(imports)!r})[0])\n"
+        f"from {__name__} import meet\n"
+        "def meet_again(*args): return meet(*args)\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "costly", raising=False)
+    import costly
+
+    with make(3) as executor:
+        futures = [executor.submit(costly.meet_again, meeting, name, "abc") for name in "abc"]
+        assert [each.result(SECONDS) for each in futures] == ["a", "b", "c"]
+    assert len(os.listdir(imports)) == 1 + {"processes": 1, "portable": 3, "threads": 0}[way]
+
+
+def test_a_first_function_that_workers_cannot_import_harms_no_other(make, moves, tmp_path, monkeypatch):
+    module = tmp_path / "leaving.py"
+    module.write_text("def f(): pass\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    import leaving
+
+    module.unlink()
+    with make() as executor:
+        assert isinstance(executor.submit(leaving.f).exception(SECONDS), ac.Unpicklable)
+        assert executor.submit(double, 1).result(SECONDS) == 2
 
 
 def test_a_second_executor_sees_edited_modules(make, moves, tmp_path, monkeypatch):
