@@ -538,6 +538,21 @@ def test_when_no_worker_can_be_had_the_executor_is_broken(make, moves, tmp_path,
             executor.submit(double, 1)
 
 
+def test_threads_that_cannot_be_started_break_the_executor(monkeypatch):
+    starting = threading.Thread.start
+
+    def refuse(thread):
+        if thread.name.startswith("allcores-thread"):
+            raise RuntimeError("can't start new thread")
+        starting(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with ac.Executor(2, engine="threads") as executor:
+        error = executor.submit(double, 1).exception(SECONDS)
+    assert isinstance(error, ac.ExecutorBroken)
+    assert "threads cannot be started: can't start new thread" in str(error.__cause__)
+
+
 # -- the initializer ----------------------------------------------------------------------------------------
 
 
@@ -832,30 +847,25 @@ def test_leaving_the_interpreter_completes_what_was_submitted(tmp_path, way, end
 def test_nothing_can_be_submitted_while_the_interpreter_ends(tmp_path, way):
     program = Program(
         f"""
-        executor = ac.Executor(1, engine={"threads" if way == "threads" else "processes"!r})
+        from allcores.runtime import dispatcher
 
         def submit_more(future):
+            while not dispatcher._over:
+                time.sleep(0.001)
             try:
                 executor.submit(quick, 1)
             except RuntimeError as error:
                 print(error)
 
-        def late(x):
-            wait_for_items(1)
-            return x
-
-        import threading
-        executor.submit(late, 1).add_done_callback(submit_more)
-        threading._register_atexit(lambda: open(os.path.join(BUSY, "now"), "w").close())
+        executor = ac.Executor(1, engine={"threads" if way == "threads" else "processes"!r})
+        executor.submit(quick, 1).add_done_callback(submit_more)
+        last = executor.submit(quick, 2)
+        last.add_done_callback(lambda future: print(future.result()))
         """,
         tmp_path,
         "portable" if way == "portable" else "forks",
     )
-    # exit functions run in reverse order: the executor's own one waits when the file is there
-    assert program.end() in (
-        (0, "cannot schedule new futures after interpreter shutdown\n", ""),
-        (0, "", ""),  # the callback came before
-    )
+    assert program.end() == (0, "cannot schedule new futures after interpreter shutdown\n4\n", "")
     program.assert_nothing_stays()
 
 

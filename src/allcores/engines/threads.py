@@ -69,8 +69,15 @@ class Threads(Local):
         seat = self._seats[worker] = Seat()
         work = self._context.copy().run
         name = f"allcores-thread-{worker}"
-        threading.Thread(target=work, args=(self._work, worker, seat), name=name, daemon=True).start()
-        self._events.put(WorkerReady(worker))
+        thread = threading.Thread(target=work, args=(self._work, worker, seat), name=name, daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            self._events.put(
+                StartFailed(StartError(f"threads cannot be started: {error}. Use a smaller n_jobs."))
+            )
+        else:
+            self._events.put(WorkerReady(worker))
 
     def send(self, worker: int, payload: Payload, first: int, start: int, stop: int) -> None:
         """Queues items for a thread."""

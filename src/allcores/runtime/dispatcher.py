@@ -105,6 +105,7 @@ class Dispatcher:
             if self._thread is None:
                 self._start(calls[0].function)
             self._queue.append(calls)
+            self._staff()
             if self._room:
                 self._ring()
 
@@ -147,6 +148,14 @@ class Dispatcher:
             _serving.discard(self)
             raise
         self._thread = thread
+
+    def _staff(self) -> None:
+        """One more worker where none is idle. Not left to the thread: at its end Python 3.12 starts no threads."""
+        wanted = min(self._max_workers, len(self._queue) + len(self._pump.chunks))
+        if wanted > self._workers:
+            self._workers = wanted
+            with self._pump as pump:
+                pump.post(Planned(wanted, wanted))
 
     def _ring(self) -> None:
         self._room = False
@@ -210,9 +219,6 @@ class Dispatcher:
         self._running.update(enumerate(calls, first))
         with self._pump as pump:
             pump.chunks[first] = Packed(payload, None)
-            if len(pump.chunks) > self._workers:
-                self._workers = len(pump.chunks)
-                pump.post(Planned(self._workers, self._workers))
             pump.post(Offered(first, len(calls), payload.size_bytes))
 
     def _packed(self, first: int, calls: list[Call]) -> Payload | None:
