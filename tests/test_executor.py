@@ -595,7 +595,7 @@ def test_an_initializer_that_cannot_travel_is_refused_at_the_first_call(make, mo
 
 def test_arguments_of_an_executor_that_mean_nothing_are_refused():
     for wrong in (0, -1):
-        with pytest.raises(ValueError, match="max_workers"):
+        with pytest.raises(ValueError, match="max_workers must be greater than 0"):
             ac.Executor(wrong)
     with pytest.raises(TypeError, match="max_workers"):
         ac.Executor("2")

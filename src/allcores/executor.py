@@ -77,9 +77,7 @@ class Executor(concurrent.futures.Executor):
             )
         if initializer is not None and not callable(initializer):
             raise TypeError(f"initializer must be a function, not {type(initializer).__name__}")
-        self._max_workers = (
-            _default_workers(engine) if max_workers is None else positive("max_workers", max_workers)
-        )
+        self._max_workers = _default_workers(engine) if max_workers is None else _checked_workers(max_workers)
         make_engine = functools.partial(_engine, engine, initializer, tuple(initargs))
         self._dispatcher = Dispatcher(make_engine, self._max_workers, _broken)
         weakref.finalize(self, self._dispatcher.abandon).atexit = False
@@ -251,6 +249,14 @@ def _plain_function(function: Callable[..., Any]) -> Callable[..., Any] | None:
         function = function.func
     function = getattr(function, "__func__", function)
     return function if isinstance(function, FunctionType) and not function.__closure__ else None
+
+
+def _checked_workers(max_workers: int) -> int:
+    if isinstance(max_workers, int) and max_workers <= 0:
+        raise ValueError(
+            f"max_workers must be greater than 0, not {max_workers}; leave it out for every core"
+        )
+    return positive("max_workers", max_workers)
 
 
 def _default_workers(engine: str) -> int:
