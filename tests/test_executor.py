@@ -100,6 +100,11 @@ def fail_to_prepare():
     raise OSError("no model here")
 
 
+def sum_by_an_executor(numbers):
+    with ac.Executor() as executor:
+        return sum(executor.map(double, numbers))
+
+
 class Unrebuildable:
     def __reduce__(self):
         return int, ("no number",)
@@ -618,10 +623,15 @@ def test_no_call_waits_behind_another_while_a_worker_is_idle(make, tmp_path):
         list(executor.map(double, range(50)))  # however cheap calls have been so far
         blocked = executor.submit(pass_gate, tmp_path, "blocked")
         others = [executor.submit(double, x) for x in range(20)]
-        opener = executor.submit(note, tmp_path, "open")
-        assert opener.result(SECONDS) == "open"
-        assert blocked.result(SECONDS) == "blocked"
         assert [each.result(SECONDS) for each in others] == [2 * x for x in range(20)]
+        assert not blocked.done()
+        open_gate(tmp_path)
+        assert blocked.result(SECONDS) == "blocked"
+
+
+def test_an_executor_serves_within_a_worker_too(make):
+    with make(1) as executor:
+        assert executor.submit(sum_by_an_executor, range(5)).result(SECONDS) == 20
 
 
 def test_workers_start_as_they_are_needed(make, moves):
