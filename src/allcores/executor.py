@@ -14,9 +14,8 @@ from typing import Any, TypeVar
 
 from allcores.errors import AllcoresError, Unpicklable
 from allcores.options import positive
-from allcores.processes import presence
+from allcores.runtime import budget
 from allcores.runtime.dispatcher import Call, Dispatcher
-from allcores.runtime.machine import cpu_count
 from allcores.tasks.call import Calls
 from allcores.tasks.task import MAP, Task
 
@@ -77,8 +76,10 @@ class Executor(concurrent.futures.Executor):
             )
         if initializer is not None and not callable(initializer):
             raise TypeError(f"initializer must be a function, not {type(initializer).__name__}")
-        self._max_workers = _default_workers(engine) if max_workers is None else _checked_workers(max_workers)
-        make_engine = functools.partial(_engine, engine, initializer, tuple(initargs))
+        seats = budget.Seats()
+        self._max_workers = _workers(max_workers, engine, seats)
+        shares = seats.share_of(self._max_workers), seats.inner_threads(None, self._max_workers)
+        make_engine = functools.partial(_engine, engine, shares, initializer, tuple(initargs))
         self._dispatcher = Dispatcher(make_engine, self._max_workers, _broken)
         weakref.finalize(self, self._dispatcher.abandon).atexit = False
 
@@ -216,21 +217,30 @@ def _result_or_cancel(future: Future[Result], timeout: float | None) -> Result:
 
 
 def _engine(
-    name: str, initializer: Callable[..., object] | None, initargs: tuple[Any, ...], first: Callable[..., Any]
+    name: str,
+    shares: tuple[int, int],
+    initializer: Callable[..., object] | None,
+    initargs: tuple[Any, ...],
+    first: Callable[..., Any],
 ) -> Engine:
-    """An engine whose workers share what the function of the first call loads, where that can travel."""
+    """An engine whose workers share what the function of the first call loads, where that can travel.
+
+    ``shares``: the cores that each worker has for calls of its own, and the threads for its libraries.
+    """
+    cores, inner_threads = shares
     if name == "threads":
         from allcores.engines.threads import Threads
 
-        return Threads(_task(None, initializer, initargs))
+        return Threads(_task(None, initializer, initargs), cores=cores)
     from allcores.engines.processes import Processes
 
+    processes = functools.partial(Processes, cores=cores, inner_threads=inner_threads)
     try:
-        return Processes(_task(_plain_function(first), initializer, initargs))
+        return processes(_task(_plain_function(first), initializer, initargs))
     except Unpicklable:
         pass
     try:
-        return Processes(_task(None, initializer, initargs))
+        return processes(_task(None, initializer, initargs))
     except Unpicklable as error:
         from allcores.tasks.culprit import unpicklable_call
 
@@ -251,18 +261,12 @@ def _plain_function(function: Callable[..., Any]) -> Callable[..., Any] | None:
     return function if isinstance(function, FunctionType) and not function.__closure__ else None
 
 
-def _checked_workers(max_workers: int) -> int:
-    if isinstance(max_workers, int) and max_workers <= 0:
-        raise ValueError(
-            f"max_workers must be greater than 0, not {max_workers}; leave it out for every core"
-        )
-    return positive("max_workers", max_workers)
-
-
-def _default_workers(engine: str) -> int:
-    if engine == "threads":
-        return min(MOST_DEFAULT_THREADS, cpu_count() + 4)
-    return 1 if presence.inside_worker() else cpu_count()
+def _workers(wanted: int | None, engine: str, seats: budget.Seats) -> int:
+    if wanted is None:
+        return min(MOST_DEFAULT_THREADS, seats.total + 4) if engine == "threads" else seats.total
+    if isinstance(wanted, int) and wanted <= 0:
+        raise ValueError(f"max_workers must be greater than 0, not {wanted}; leave it out for every core")
+    return positive("max_workers", wanted)
 
 
 def _broken(reason: str) -> ExecutorBroken:
