@@ -96,7 +96,8 @@ def read_state(x):
     return list(state), x
 
 
-def fail_to_prepare():
+def fail_to_prepare(directory):
+    pass_gate(directory, f"{os.getpid()}-{threading.get_ident()}")
     raise OSError("no model here")
 
 
@@ -309,6 +310,23 @@ def test_an_item_of_a_chunk_that_kills_its_worker_costs_nothing_else(make, moves
         assert [next(results), next(results)] == [0, 2]
         with pytest.raises(ac.WorkerLost):
             next(results)
+
+
+def test_what_a_call_prints_is_there_before_its_result(tmp_path, way):
+    program = Program(
+        f"""
+        def talk(x):
+            print("call", x)
+            return x
+
+        with ac.Executor(2, engine={"threads" if way == "threads" else "processes"!r}) as executor:
+            for x in range(3):
+                print("result", executor.submit(talk, x).result(), flush=True)
+        """,
+        tmp_path,
+        "portable" if way == "portable" else "forks",
+    )
+    assert program.end() == (0, "".join(f"call {x}\nresult {x}\n" for x in range(3)), "")
 
 
 # -- states of a future -------------------------------------------------------------------------------------
@@ -575,9 +593,10 @@ def test_each_worker_is_initialized_once(make, tmp_path, way):
     assert all(os.path.getsize(each) == 1 for each in notes.iterdir())
 
 
-def test_a_failing_initializer_breaks_the_executor_and_says_why(make):
-    with make(initializer=fail_to_prepare) as executor:
+def test_a_failing_initializer_breaks_the_executor_and_says_why(make, tmp_path):
+    with make(initializer=fail_to_prepare, initargs=(tmp_path,)) as executor:
         futures = [executor.submit(double, x) for x in range(10)]
+        open_gate(tmp_path)
         for future in futures:
             error = future.exception(SECONDS)
             assert isinstance(error, concurrent.futures.BrokenExecutor)

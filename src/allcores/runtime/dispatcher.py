@@ -21,6 +21,7 @@ from allcores.errors import Unpicklable
 from allcores.runtime.pump import Packed, Pump, Settled
 from allcores.runtime.verdicts import call_lost
 from allcores.tasks.call import InitializerFailed
+from allcores.tasks.output import show
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -240,6 +241,7 @@ class Dispatcher:
     def _settle(self) -> None:
         """Opens what has come, and tells the futures."""
         while (entry := self._pump.order.take()) is not None:
+            show(entry.outcome.printed)  # whole, before the future is done
             if entry.outcome.kind == ERROR:
                 self._settle_error(entry)
             else:
@@ -272,8 +274,10 @@ class Dispatcher:
         for call, value in zip(calls, values, strict=True):
             _finish(call, value)
 
-    def _lost(self, index: int, signal: int | None, exitcode: int | None, cause: str) -> WorkerLost:
-        return call_lost(self._running[index].function, signal, exitcode, cause)
+    def _lost(
+        self, index: int, signal: int | None, exitcode: int | None, cause: str, output: str
+    ) -> WorkerLost:
+        return call_lost(self._running[index].function, signal, exitcode, cause, output)
 
     # -- the end --------------------------------------------------------------------------------------
 
