@@ -11,9 +11,7 @@
         ├── StartError            workers could not be started at all
         └── ExecutorBroken        an Executor can run nothing any more (a concurrent.futures.BrokenExecutor)
     UserWarning
-    └── RandomStateWarning        items draw from a generator that no seed=... makes reproducible
-
-    UserWarning
+    ├── RandomStateWarning        items draw from a generator that no seed=... makes reproducible
     └── LostWriteWarning          the function writes to what workers only have a copy of
 
 What the user's own function raises is none of these: it arrives with its own type.
