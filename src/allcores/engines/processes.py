@@ -6,12 +6,13 @@ import threading
 import time
 from typing import Any
 
-from allcores.core.events import ERROR, NODE, Event, Outcome, StartFailed, WorkerLost, WorkerReady
+from allcores.core.events import ERROR, NODE, VALUES, Event, Outcome, StartFailed, WorkerLost, WorkerReady
+from allcores.engines.packed import Each, Together
 from allcores.errors import StartError
 from allcores.processes import pool, wire
 from allcores.processes.pool import Start, shutdown
 from allcores.processes.presence import obstacle
-from allcores.tasks import culprit, exceptions, pickling, reached, world
+from allcores.tasks import culprit, exceptions, pickling, plain, reached, world
 from allcores.tasks.task import Task
 
 TYPE_CHECKING = False
@@ -51,34 +52,6 @@ def warm_up(task: Task | None, workers: int) -> None:
         engine.close(reuse=task is not None and not missing)
 
 
-class Packed:
-    """Consecutive items as pickles, one behind the other, so that any part of them can be sent again.
-
-    Attributes:
-        definitions: number of the job's definitions that a worker must have before it gets these.
-    """
-
-    __slots__ = ("_body", "_lengths", "_offsets", "count", "definitions", "size_bytes")
-
-    def __init__(self, pickles: list[bytes], definitions: int) -> None:
-        self.count = len(pickles)
-        self.definitions = definitions
-        self._body = memoryview(b"".join(pickles))
-        self._lengths = wire.lengths_of(pickles)
-        offsets = [0]
-        for each in pickles:
-            offsets.append(offsets[-1] + len(each))
-        self._offsets = offsets
-        self.size_bytes = offsets[-1]
-
-    def piece(self, start: int, stop: int, head: bytes) -> list[wire.Bytes]:
-        """The frame, in parts, that carries items [start, stop) of these."""
-        body = self._body[self._offsets[start] : self._offsets[stop]]
-        lengths = self._lengths[8 * start : 8 * stop]
-        size = len(head) + len(lengths) + len(body)
-        return [wire.HEADER.pack(wire.MAGIC, wire.PIECE, 0, 0, size) + head + lengths, body]
-
-
 class Processes:
     """Runs the items of one job in worker processes."""
 
@@ -113,8 +86,11 @@ class Processes:
         """Seconds on the clock that all processes of this machine share."""
         return time.monotonic()
 
-    def pack(self, first: int, items: Sequence[Any]) -> Packed:
-        """Pickles every item by itself. Raises Unpicklable, with the index."""
+    def pack(self, first: int, items: Sequence[Any]) -> Each | Together:
+        """Pickles plain items together, others each by itself. Raises Unpicklable, with the index."""
+        body = plain.dump_together(items)
+        if body is not None:
+            return Together(body, len(items))
         with self._packing:
             pickles = []
             for index, item in enumerate(items, first):
@@ -122,7 +98,7 @@ class Processes:
                 pickles.append(data)
                 if needed:
                     self._define(needed, index)
-            return Packed(pickles, len(self._definitions))
+            return Each(pickles, len(self._definitions))
 
     def _define(self, needed: pickling.Definitions, index: int) -> None:
         new = {name: value for name, value in needed.items() if self._sent.get(name) is not value}
@@ -140,6 +116,9 @@ class Processes:
         loads = pickling.loads
         values: list[Any] = []
         try:
+            if outcome.kind == VALUES and len(bodies) < outcome.stop - outcome.start:
+                together: list[Any] = loads(bodies[0])
+                return together
             for body in bodies:
                 try:
                     values.append(loads(body))
@@ -180,7 +159,7 @@ class Processes:
 
     def send(self, worker: int, payload: Payload, first: int, start: int, stop: int) -> None:
         """Writes items to the worker's channel, or queues them."""
-        assert isinstance(payload, Packed)
+        assert isinstance(payload, Each | Together)
         crew = self._crew
         seat = crew.seat_of(worker) if crew is not None else None
         if crew is None or seat is None:
@@ -191,7 +170,7 @@ class Processes:
         while seat.defined < payload.definitions:
             crew.send(worker, [self._definitions[seat.defined]])
             seat.defined += 1
-        head = wire.PIECE_HEAD.pack(start, stop, crew.words.epoch, self._timed)
+        head = wire.PIECE_HEAD.pack(start, stop, crew.words.epoch, self._timed, payload.form)
         seat.pieces += 1
         crew.send(worker, payload.piece(start - first, stop - first, head))
 

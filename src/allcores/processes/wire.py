@@ -45,10 +45,14 @@ SCRATCH_BYTES = 1 << 16
 HEADER = struct.Struct("=BBBxIQ")  # magic, kind, descriptors, number, length of the body
 STATUS = struct.Struct("=i")
 PID = struct.Struct("=i")
-PIECE_HEAD = struct.Struct("=QQQ?")  # first index, behind the last index, epoch, timed
+PIECE_HEAD = struct.Struct("=QQQ?B")  # first index, behind the last index, epoch, timed, form
 DONE_HEAD = struct.Struct("=dd?I")  # wall seconds, thread CPU seconds, last, number of runs
 RUN = struct.Struct("=QQB?I")  # first index, behind the last index, kind, retryable, number of bodies
 SETUP_HEAD = struct.Struct("=Q")  # length of the world
+
+# The forms of a piece. Values that are reported have the same two: as many bodies as items, or one for all.
+EACH = 0  # a pickle of each item, behind their lengths
+TOGETHER = 1  # one pickle of all: a list or a range
 
 # The kinds of a run: the same numbers as in core.events, which imports more than a child should.
 VALUES, NODE, ERROR = 0, 1, 2
@@ -61,6 +65,11 @@ class BrokenStream(Exception):
 def frame(kind: int, number: int = 0, body: Bytes = b"", descriptors: int = 0) -> bytes:
     """One whole frame as bytes."""
     return HEADER.pack(MAGIC, kind, descriptors, number, len(body)) + body
+
+
+def frame_head(kind: int, size_bytes: int) -> bytes:
+    """What precedes a body of so many bytes that follows."""
+    return HEADER.pack(MAGIC, kind, 0, 0, size_bytes)
 
 
 class Decoder:
@@ -174,7 +183,7 @@ def done_head(
     packed = [RUN.pack(*run) for run in runs]
     head = DONE_HEAD.pack(wall_seconds, cpu_seconds, last, len(packed))
     content = b"".join((head, *packed, lengths_of(bodies)))
-    return HEADER.pack(MAGIC, DONE, 0, 0, len(content) + sum(map(len, bodies))) + content
+    return frame_head(DONE, len(content) + sum(map(len, bodies))) + content
 
 
 def open_done(body: bytes | bytearray) -> tuple[float, float, bool, list[tuple[Run, list[memoryview]]]]:

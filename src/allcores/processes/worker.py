@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from sys import getrefcount
 from time import monotonic_ns, perf_counter, thread_time
 
 from allcores.processes import child, wire
@@ -15,11 +16,12 @@ from allcores.processes.loading import load, tell_failure
 from allcores.processes.output import Capture
 from allcores.processes.words import LINE_WORDS, Words
 from allcores.tasks import generators, inner_threads, pickling, place, reached
+from allcores.tasks.plain import ALONE, ATOMS, CONTAINERS, holds_atoms
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import _socket
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any
 
     from allcores.tasks.task import Task
@@ -53,19 +55,32 @@ def work(
 
 
 class Report:
-    """What became of consecutive items since the last flush."""
+    """What became of consecutive items since the last flush.
 
-    __slots__ = ("bodies", "runs", "start")
+    Attributes:
+        start: the first item that belongs to no run yet.
+        bodies: of all runs; behind these, one for each item since ``start`` that was pickled by itself.
+        values: what the items behind those have left, to be pickled together or reduced.
+    """
+
+    __slots__ = ("bodies", "runs", "start", "values")
 
     def __init__(self, start: int) -> None:
-        self.start = start  # of the values that have not become a run yet
+        self.start = start
         self.runs: list[tuple[int, int, int, bool, int]] = []
         self.bodies: list[bytes] = []
+        self.values: list[Any] = []
 
     def end_values(self, stop: int) -> None:
-        """Items up to here have left a value each."""
+        """Items up to here have left a body each."""
         if stop > self.start:
             self.runs.append((self.start, stop, wire.VALUES, False, stop - self.start))
+        self.start = stop
+
+    def together(self, stop: int, body: bytes) -> None:
+        """Items up to here have left one body together."""
+        self.runs.append((self.start, stop, wire.VALUES, False, 1))
+        self.bodies.append(body)
         self.start = stop
 
     def node(self, stop: int, body: bytes) -> None:
@@ -124,41 +139,50 @@ class Worker:
         self._capture.let_go()
 
     def _run_piece(self, body: bytes | bytearray) -> None:
-        start, stop, epoch, timed = wire.PIECE_HEAD.unpack_from(body)
-        border = wire.PIECE_HEAD.size + 8 * (stop - start)
-        view = memoryview(body)
-        lengths = view[wire.PIECE_HEAD.size : border].cast("Q")
+        start, stop, epoch, timed, form = wire.PIECE_HEAD.unpack_from(body)
+        data = memoryview(body)[wire.PIECE_HEAD.size :]
         inner_threads.follow(self._words[place.INNER_THREADS])
         self._wall, self._cpu = perf_counter(), thread_time()
-        run = self._run_values if self._task.reduction is None else self._run_reduced
         try:
-            run(start, stop, lengths, view[border:], epoch, timed)
+            if form == wire.TOGETHER:
+                self._run_items(start, stop, _one_by_one(pickling.loads(data)), None, epoch, timed)
+            else:
+                self._run_items(start, stop, _cut(data, stop - start), pickling.loads, epoch, timed)
         except ValueError:
             if self._sock.fileno() >= 0:
                 raise
             child.flush_output()  # a fork has come back from the user's function
             os._exit(0)
 
-    def _run_values(
-        self, start: int, stop: int, lengths: memoryview, data: memoryview, epoch: int, timed: bool
+    def _run_items(
+        self,
+        start: int,
+        stop: int,
+        items: Iterable[Any],
+        loads: Callable[[Any], Any] | None,
+        epoch: int,
+        timed: bool,
     ) -> None:
         words, word = self._words, self._word
-        run, loads, dumps = self._capture.watched(self._task.run), pickling.loads, pickling.dumps
+        run, dumps = self._capture.watched(self._task.run), pickling.dumps
         begin = self._task.begin
+        reducing = self._task.reduction is not None
+        settle = self._reduce if reducing else self._pickle_together
         report = Report(start)
-        bodies = report.bodies
-        position, index = 0, start
+        values, bodies = report.values, report.bodies
+        index = start
         due = monotonic_ns() + UNSENT_NS
-        for length in lengths:
+        for item in items:
             if words[0] != epoch:
                 break
             if timed:
                 words[word + 1] = monotonic_ns()
             words[word] = index + 1
-            end = position + length
             try:
-                item = loads(data[position:end])
+                if loads is not None:
+                    item = loads(item)
             except BaseException as error:
+                settle(report, index)
                 self._not_rebuilt(report, index, error)
             else:
                 try:
@@ -166,71 +190,52 @@ class Worker:
                         begin(index)
                     output = run(item)
                 except BaseException as error:
+                    settle(report, index)
                     self._failed(report, index, error)
                 else:
-                    try:
-                        bodies.append(dumps(output, 5))
-                    except BaseException:
-                        self._dump_by_value(report, index, output)
+                    item = None
+                    kind = type(output)
+                    if reducing or kind in ATOMS:
+                        values.append(output)
+                    elif kind in CONTAINERS and getrefcount(output) == ALONE and holds_atoms(output):
+                        values.append(output)  # nobody else has it, so nobody can change it until it is sent
+                    else:
+                        if values:
+                            settle(report, index)
+                        try:
+                            bodies.append(dumps(output, 5))
+                        except BaseException:
+                            self._dump_by_value(report, index, output)
                     output = None
-                item = None
-            position = end
+            item = None
             index += 1
             if index < stop and monotonic_ns() >= due:
-                report.end_values(index)
+                settle(report, index)
                 self._flush(report, last=False)
                 report = Report(index)
-                bodies = report.bodies
+                values, bodies = report.values, report.bodies
                 due = monotonic_ns() + UNSENT_NS
-        report.end_values(index)
+        settle(report, index)
         self._flush(report, last=True)
 
-    def _run_reduced(
-        self, start: int, stop: int, lengths: memoryview, data: memoryview, epoch: int, timed: bool
-    ) -> None:
-        words, word = self._words, self._word
-        run, loads = self._capture.watched(self._task.run), pickling.loads
-        begin = self._task.begin
-        report = Report(start)
-        outputs: list[Any] = []
-        position, index = 0, start
-        due = monotonic_ns() + UNSENT_NS
-        for length in lengths:
-            if words[0] != epoch:
-                break
-            if timed:
-                words[word + 1] = monotonic_ns()
-            words[word] = index + 1
-            end = position + length
-            try:
-                item = loads(data[position:end])
-            except BaseException as error:
-                self._reduce(report, outputs)
-                self._not_rebuilt(report, index, error)
-            else:
-                try:
-                    if begin is not None:
-                        begin(index)
-                    outputs.append(run(item))
-                except BaseException as error:
-                    self._reduce(report, outputs)
-                    self._failed(report, index, error)
-                item = None
-            position = end
-            index += 1
-            if index < stop and monotonic_ns() >= due:
-                self._reduce(report, outputs)
-                self._flush(report, last=False)
-                report = Report(index)
-                due = monotonic_ns() + UNSENT_NS
-        self._reduce(report, outputs)
-        self._flush(report, last=True)
+    def _pickle_together(self, report: Report, stop: int) -> None:
+        """Turns values that wait into one body, and ends the run of those that have one each already."""
+        values = report.values
+        report.end_values(stop - len(values))
+        if not values:
+            return
+        try:
+            report.together(stop, pickling.dumps(values if len(values) > 1 else values[0], 5))
+        except BaseException:  # no memory: maybe there is enough for some of them
+            self._add_values(report, values)
+        values.clear()
 
-    def _reduce(self, report: Report, outputs: list[Any]) -> None:
-        """Folds and merges outputs as far as they allow, and clears them."""
+    def _reduce(self, report: Report, stop: int) -> None:
+        """Folds and merges what items up to here have left, as far as it allows."""
         from allcores.core.combine import Collector, StepFailed
 
         assert self._task.reduction is not None
+        outputs = report.values
         first, failed = report.start, None
         collector = Collector(self._task.reduction, self._task.spreads)
         try:
@@ -239,9 +244,9 @@ class Worker:
         except StepFailed as error:
             failed = error
             segments = [(first, failed.index, False, outputs[: failed.index - first])]
-        for _, stop, is_node, value in segments:
+        for _, end, is_node, value in segments:
             if is_node:
-                self._add_node(report, stop, value)
+                self._add_node(report, end, value)
             else:
                 self._add_values(report, value)
         if failed is not None:
@@ -326,6 +331,24 @@ class Worker:
             for body in bodies:
                 child.send(self._sock, body, before_end=blame)
         self._wall, self._cpu = perf_counter(), thread_time()
+
+
+def _cut(data: memoryview, count: int) -> Iterator[memoryview]:
+    """The pickles of so many items, which stand behind their lengths."""
+    position = 8 * count
+    for length in data[:position].cast("Q"):
+        yield data[position : position + length]
+        position += length
+
+
+def _one_by_one(items: Any) -> Iterator[Any]:
+    """Items that nobody holds any more once they were handed out."""
+    if type(items) is range:
+        yield from items
+        return
+    items.reverse()
+    while items:
+        yield items.pop()
 
 
 def main() -> None:
