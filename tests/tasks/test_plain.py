@@ -104,6 +104,7 @@ shared = [1]
         [bytearray(b"a")],
         [[bytearray(b"a")]],
         [[len]],
+        [list(range(1000))],
         [[int]],
     ],
 )
@@ -122,6 +123,6 @@ def test_what_holds_only_atoms_is_known(value):
     assert holds_atoms(value)
 
 
-@pytest.mark.parametrize("value", [{"a": []}, [[]], {(): 1}, [Text()]])
+@pytest.mark.parametrize("value", [{"a": []}, [[]], {(): 1}, [Text()], list(range(1000))])
 def test_what_holds_more_than_atoms_is_known(value):
     assert not holds_atoms(value)

@@ -16,7 +16,7 @@ from allcores.processes.loading import load, tell_failure
 from allcores.processes.output import Capture
 from allcores.processes.words import LINE_WORDS, Words
 from allcores.tasks import generators, inner_threads, pickling, place, reached
-from allcores.tasks.plain import ALONE, ATOMS, CONTAINERS, holds_atoms
+from allcores.tasks.plain import ALONE, ATOMS, CONTAINERS, can_wait, holds_atoms
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -195,7 +195,7 @@ class Worker:
                 else:
                     item = None
                     kind = type(output)
-                    if reducing or kind in ATOMS:
+                    if reducing or (kind in ATOMS and can_wait(output)):
                         values.append(output)
                     elif kind in CONTAINERS and getrefcount(output) == ALONE and holds_atoms(output):
                         values.append(output)  # nobody else has it, so nobody can change it until it is sent

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 ATOMS = frozenset((int, float, complex, str, bytes, bool, type(None)))
 CONTAINERS = frozenset((dict, list, tuple, set, frozenset))
 PLAIN = ATOMS | CONTAINERS
+MOST_INSIDE = 100  # what a larger container holds costs more to look at than a pickle of its own does
+MOST_CHARACTERS = 4096  # in a result that waits for others
 SOURCES = (list, tuple, str, bytes)  # whose slices are looked at; those of an array never hold plain values
 
 
@@ -60,7 +62,7 @@ def _stand_alone(items: Sequence[Any]) -> bool:
             level = [each for each in level if type(each) in CONTAINERS]
         seen.update(map(id, level))
         count += len(level)
-        if len(seen) < count:
+        if len(seen) < count or sum(map(len, level)) > MOST_INSIDE * len(items):
             return False
         contents: Iterable[Any] = (
             map(dict.values, level)
@@ -79,8 +81,15 @@ class _PlainOnly(Pickler):
         raise TypeError(f"{type(value).__name__} is not plain")
 
 
+def can_wait(atom: Any) -> bool:
+    """Whether an atom may be pickled later, with others: not if that takes time for which they would be blamed."""
+    return type(atom) not in (str, bytes) or len(atom) <= MOST_CHARACTERS
+
+
 def holds_atoms(container: Any) -> bool:
-    """Whether a container holds nothing that could change under it."""
+    """Whether a container is small and holds nothing that could change under it."""
+    if len(container) > MOST_INSIDE:
+        return False
     if type(container) is dict and not ATOMS.issuperset(map(type, container.values())):
         return False
     return ATOMS.issuperset(map(type, container))
