@@ -16,7 +16,7 @@ from allcores.processes.loading import load, tell_failure
 from allcores.processes.output import Capture
 from allcores.processes.words import LINE_WORDS, Words
 from allcores.tasks import generators, inner_threads, pickling, place, reached
-from allcores.tasks.plain import ALONE, ATOMS, CONTAINERS, can_wait, holds_atoms
+from allcores.tasks.plain import ALONE, CONTAINERS, MOST_CHARACTERS, NUMBERS, TEXTS, holds_atoms
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -178,35 +178,32 @@ class Worker:
             if timed:
                 words[word + 1] = monotonic_ns()
             words[word] = index + 1
+            opened = False
             try:
                 if loads is not None:
                     item = loads(item)
+                opened = True
+                if begin is not None:
+                    begin(index)
+                output = run(item)
             except BaseException as error:
                 settle(report, index)
-                self._not_rebuilt(report, index, error)
+                (self._failed if opened else self._not_rebuilt)(report, index, error)
             else:
-                try:
-                    if begin is not None:
-                        begin(index)
-                    output = run(item)
-                except BaseException as error:
-                    settle(report, index)
-                    self._failed(report, index, error)
+                item = None
+                kind = type(output)
+                if reducing or kind in NUMBERS or (kind in TEXTS and len(output) <= MOST_CHARACTERS):
+                    values.append(output)
+                elif kind in CONTAINERS and getrefcount(output) == ALONE and holds_atoms(output):
+                    values.append(output)  # nobody else has it, so nobody can change it until it is sent
                 else:
-                    item = None
-                    kind = type(output)
-                    if reducing or (kind in ATOMS and can_wait(output)):
-                        values.append(output)
-                    elif kind in CONTAINERS and getrefcount(output) == ALONE and holds_atoms(output):
-                        values.append(output)  # nobody else has it, so nobody can change it until it is sent
-                    else:
-                        if values:
-                            settle(report, index)
-                        try:
-                            bodies.append(dumps(output, 5))
-                        except BaseException:
-                            self._dump_by_value(report, index, output)
-                    output = None
+                    if values:
+                        settle(report, index)
+                    try:
+                        bodies.append(dumps(output, 5))
+                    except BaseException:
+                        self._dump_by_value(report, index, output)
+                output = None
             item = None
             index += 1
             if index < stop and monotonic_ns() >= due:

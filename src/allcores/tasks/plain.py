@@ -21,11 +21,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Any
 
-ATOMS = frozenset((int, float, complex, str, bytes, bool, type(None)))
+NUMBERS = frozenset((int, float, complex, bool, type(None)))
+TEXTS = frozenset((str, bytes))
+ATOMS = NUMBERS | TEXTS
 CONTAINERS = frozenset((dict, list, tuple, set, frozenset))
 PLAIN = ATOMS | CONTAINERS
 MOST_INSIDE = 100  # what a larger container holds costs more to look at than a pickle of its own does
-MOST_CHARACTERS = 4096  # in a result that waits for others
+MOST_CHARACTERS = (
+    4096  # in a result that waits for others, which would be blamed for the time that its pickle takes
+)
 SOURCES = (list, tuple, str, bytes)  # whose slices are looked at; those of an array never hold plain values
 
 
@@ -81,18 +85,18 @@ class _PlainOnly(Pickler):
         raise TypeError(f"{type(value).__name__} is not plain")
 
 
-def can_wait(atom: Any) -> bool:
-    """Whether an atom may be pickled later, with others: not if that takes time for which they would be blamed."""
-    return type(atom) not in (str, bytes) or len(atom) <= MOST_CHARACTERS
-
-
 def holds_atoms(container: Any) -> bool:
     """Whether a container is small and holds nothing that could change under it."""
     if len(container) > MOST_INSIDE:
         return False
-    if type(container) is dict and not ATOMS.issuperset(map(type, container.values())):
-        return False
-    return ATOMS.issuperset(map(type, container))
+    for each in container:
+        if type(each) not in ATOMS:
+            return False
+    if type(container) is dict:
+        for each in container.values():
+            if type(each) not in ATOMS:
+                return False
+    return True
 
 
 def _alone() -> int:
