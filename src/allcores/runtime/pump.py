@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from allcores.engines.base import Engine, Payload
-    from allcores.errors import WorkerLost
+    from allcores import errors
 
 MOST_WAIT_SECONDS = 0.5  # at a time: a Ctrl-C just before the wait would else be noticed only behind it
 
@@ -77,7 +77,7 @@ class Pump:
         self.order: InOrder[Settled] | AsFinished[Settled] = InOrder() if ordered else AsFinished()
         self.chunks: dict[int, Packed] = {}
         self.here: deque[Here] = deque()
-        self.lost: Callable[[int, int | None, int | None, str, str], WorkerLost] = (
+        self.lost: Callable[[int, int | None, int | None, str, str], errors.WorkerLost] = (
             worker_lost  # makes the error for an item whose worker died
         )
         self._most_wait_seconds = most_wait_seconds
