@@ -18,6 +18,7 @@ from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
 from allcores.core import events as happened
+from allcores.core.batches import Batches
 from allcores.core.events import ERROR, Outcome
 from allcores.core.plan import ASYNCIO, INLINE, THREADS, WAITING_SHARE, Plan
 from allcores.errors import Failure, StartError, Unpicklable, WorkerLost
@@ -42,13 +43,8 @@ from allcores.tasks.surroundings import Inline
 from allcores.tasks.task import Task
 
 GRACE_SECONDS = 0.02  # for workers to end the item that they run when nobody wants it any more
-INLINE_BATCH_SECONDS = 0.003
-INLINE_BATCH_SHARE = 0.05  # of the time that this thread has run items already: what has lasted will last
-LONGEST_BATCH_SECONDS = 0.05
-LAST_BATCH_SECONDS = 0.005  # less than this is not worth being cut
 ENOUGH_ITEMS = 1000
 SURELY_WAITING = 0.1
-HELPED_BATCH_SECONDS = 0.0005  # while workers are starting
 
 
 class Caller:
@@ -88,8 +84,7 @@ class Caller:
         self._helper: Helper | None = None
         self._failed_items: dict[int, Any] = {}  # of items that failed in this thread
         self._ready: deque[Settled] = deque()
-        self._batch = 1
-        self._seconds_here = 0.0  # in which items ran in this thread
+        self._batches = Batches(streaming)
         self._seated = False  # this thread occupies one of the workers' seats while it runs items
         self._helped_since_plan = False  # items ran here while workers were starting
         self._told_end = False
@@ -348,11 +343,11 @@ class Caller:
         if room <= 0 or self.source.ended:
             return False
         if self.source.random_access:
-            first, items = self._pull(1 if self._probing else min(self._batch, room))
+            first, items = self._pull(1 if self._probing else min(self._batches.size, room))
         else:  # item by item, as the loop does: what is pulled may last only until the next one is
             first, items = (
                 self.source.pulled,
-                self.source.step_by_step(1 if self._probing else min(self._batch, room)),
+                self.source.step_by_step(1 if self._probing else min(self._batches.size, room)),
             )
         if len(items):
             self._run_inline(first, items, None)
@@ -360,7 +355,8 @@ class Caller:
         if not len(items):
             return False
         self._helped_since_plan = starting
-        self._next_batch(HELPED_BATCH_SECONDS if starting else self._batch_seconds())
+        cost = self.pump.scheduler.cost.each
+        self._batches.choose(cost, self._left(), certain=self.planner.seen_enough, helped=starting)
         if self.pump.engine is None:
             self._consider()
         return True
@@ -388,7 +384,7 @@ class Caller:
             turn_to_loop(self, first, items, outcomes[-1].body)
             return
         self._probing = self._probing and outcomes[-1].kind == ERROR
-        self._seconds_here += seconds
+        self._batches.ran(seconds)
         self.planner.observe(items, outcomes, seconds, cpu_seconds)
         for outcome in outcomes:
             if outcome.kind == ERROR:
@@ -398,18 +394,6 @@ class Caller:
         for outcome in outcomes:
             if outcome.kind == ERROR and isinstance(outcome.body, KeyboardInterrupt):
                 raise outcome.body
-
-    def _batch_seconds(self) -> float:
-        """How long the next batch should run here: longer and longer, but a stream's consumer waits for it."""
-        longest = INLINE_BATCH_SECONDS if self._streaming else LONGEST_BATCH_SECONDS
-        return max(INLINE_BATCH_SECONDS, min(longest, INLINE_BATCH_SHARE * self._seconds_here))
-
-    def _next_batch(self, target_seconds: float) -> None:
-        cost = self.pump.scheduler.cost.each or target_seconds
-        self._batch = max(1, min(4 * self._batch, int(target_seconds / cost)))
-        left = self._left()
-        if left is not None and self.planner.seen_enough and left * cost < LAST_BATCH_SECONDS:
-            self._batch = max(1, left)
 
     # -- the plan -------------------------------------------------------------------------------------
 

@@ -34,8 +34,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from allcores.engines.base import Engine, Payload
     from allcores import errors
+    from allcores.engines.base import Engine, Payload
 
 MOST_WAIT_SECONDS = 0.5  # at a time: a Ctrl-C just before the wait would else be noticed only behind it
 
