@@ -4,6 +4,7 @@
 #   make test       all checks and all tests with the present interpreter
 #
 #   make check      lint, format, types
+#   make docs       the documentation, in build/docs
 #   make test-all   all tests with each of Python 3.11, 3.12 and 3.13 that is found
 #   make bench      the benchmarks
 #   make clean      remove everything that these commands made
@@ -19,7 +20,7 @@ ARGS ?=
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 bin = $(VENV)/bin
 
-.PHONY: demo test check test-all bench clean
+.PHONY: demo test check docs test-all bench clean
 .DELETE_ON_ERROR:
 
 # An installed package is compiled, a checkout is not: without this every cold start would pay for compiling.
@@ -34,6 +35,10 @@ check: $(VENV)/.installed-test
 	$(bin)/ruff check .
 	$(bin)/ruff format --check .
 	$(bin)/mypy
+
+docs: $(VENV)/.installed-docs
+	$(bin)/python -m sphinx -q -W --keep-going -b html docs build/docs
+	@echo "open build/docs/index.html"
 
 bench: $(VENV)/.installed-bench
 	$(bin)/python -m compileall -q src
