@@ -20,7 +20,7 @@ import allcores
 from allcores.options import ENGINES, Options
 
 BLOCK = re.compile(
-    r"(?P<needs><!-- needs .*? -->\n+)?^```(?P<language>pycon|python)\n(?P<code>.*?)^```$",
+    r"(?P<needs><!-- needs [^\n]*? -->\n+)?^```(?P<language>pycon|python)\n(?P<code>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
 

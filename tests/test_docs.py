@@ -109,11 +109,6 @@ def test_the_table_of_operations_that_are_safe_in_threads_is_whole():
 
 def test_the_pages_build_without_a_warning(tmp_path):
     pytest.importorskip("myst_parser")
-    pytest.importorskip("furo")
-    done = subprocess.run(
-        [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", DOCS, tmp_path / "html"],
-        capture_output=True,
-        text=True,
-        timeout=55,
-    )
+    program = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "dummy", DOCS, tmp_path]
+    done = subprocess.run(program, capture_output=True, text=True, timeout=55)
     assert done.returncode == 0, done.stderr
