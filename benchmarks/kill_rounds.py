@@ -158,7 +158,7 @@ def play(seed: int, n_jobs: int, start: str, directory: str, retries: int | None
     began = time.perf_counter()
     killer.start()
     try:
-        results = ac.map(function, range(ITEMS), engine="processes", n_jobs=n_jobs, **options)
+        results = ac.map(function, range(ITEMS), engine="processes", n_jobs=n_jobs, writes="allow", **options)
     finally:
         killer.over.set()
         killer.join()

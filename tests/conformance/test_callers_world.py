@@ -180,7 +180,7 @@ def test_a_module_that_was_edited_and_reloaded_below_the_function_is_never_stale
 def test_what_the_function_itself_assigns_stays_with_each_worker(way, project):
     helper, work = project.load("helper"), project.load("work")
     helper._state = -1  # the loop would see None after the first item
-    assert way.map(work.remembers, range(5), n_jobs=1, chunksize=1)[-1] == 4
+    assert way.map(work.remembers, range(5), n_jobs=1, chunksize=1, writes="allow")[-1] == 4
 
 
 def test_the_rest_of_the_world_travels(way, tmp_path, monkeypatch):

@@ -12,6 +12,7 @@ else with the next report.
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import io
 import mmap
@@ -102,15 +103,24 @@ class Capture:
             finally:
                 if self._watched_items > 0:
                     self._watched_items -= 1
-                    self.cut(self.running() - 1)
+                    with contextlib.suppress(
+                        OSError
+                    ):  # the item has closed what was not its own: see ``take``
+                        self.cut(self.running() - 1)
 
         return run_and_cut
 
     def take(self, index: int) -> bytes:
-        """What was written since the last report, ready to be sent; the last item of this report is ``index``."""
-        if self.words is None or not (self._parts or self._has_grown()):
+        """What was written since the last report, ready to be sent; the last item of this report is ``index``.
+
+        Nothing where an item has closed these files: then it has closed the channel as well, and that will tell.
+        """
+        try:
+            if self.words is None or not (self._parts or self._has_grown()):
+                return b""
+            self.cut(index)
+        except OSError:
             return b""
-        self.cut(index)
         if not self._parts:
             return b""
         pieces: list[bytes] = []

@@ -256,8 +256,7 @@ class Planner:
         plan = choose(sample, left, facts, self._cap, self._refused, watch.threads_may_compute)
         if plan.engine == INLINE or watch.asked:
             return plan
-        for engine, reason in watch.ask().items():
-            self.refuse(engine, reason)
+        self._ask_the_guard(())
         return choose(sample, left, facts, self._cap, self._refused, watch.threads_may_compute)
 
     def look_beforehand(self, first: tuple[Any, ...]) -> None:
@@ -268,8 +267,15 @@ class Planner:
         """
         asked_for = self.explicit == PROCESSES and self._options.writes != "allow"
         if asked_for or (self.may_move and self._options.writes == "error"):
-            for engine, reason in self.watch.ask(first).items():
-                self.refuse(engine, reason)
+            self._ask_the_guard(first)
+
+    def _ask_the_guard(self, first: tuple[Any, ...]) -> None:
+        try:
+            refused = self.watch.ask(first)
+        except OSError as error:  # no descriptor is left, not even for a module of ours
+            refused = dict.fromkeys((THREADS, PROCESSES), f"nobody can look for lost writes: {error}")
+        for engine, reason in refused.items():
+            self.refuse(engine, reason)
 
     def _sample(self, running: tuple[int, float, float] | None) -> Sample:
         items, seconds, cpu_seconds = self._items, self._seconds, self._cpu_seconds

@@ -84,8 +84,10 @@ class Watch:
             self.untold = f"{self.lost}. {self._remedy}."
 
     def _take_down(self, item: Any) -> None:
-        from allcores.guard.digests import Held, can_change, digests, held_by
-
+        try:
+            from allcores.guard.digests import Held, can_change, digests, held_by
+        except OSError:  # no descriptor is left, not even for a module of ours: then nothing will move
+            return
         self._held = held_by([function for _, function in self._task.stages])
         if can_change(item):
             self._held.append(Held("the item", "item", item))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 from typing import ParamSpec, TypeVar
@@ -32,7 +33,8 @@ def leave_out_ours(error: BaseException) -> None:
         each = waiting.pop()
         if each is not None and id(each) not in seen:
             seen.add(id(each))
-            each.__traceback__ = _without_ours(each.__traceback__)
+            with contextlib.suppress(Exception):  # a class of the user's may let nobody change anything
+                each.__traceback__ = _without_ours(each.__traceback__)
             waiting += (each.__cause__, each.__context__)
 
 
