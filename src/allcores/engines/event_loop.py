@@ -31,11 +31,13 @@ from allcores.core.events import (
     WorkerLost,
     WorkerReady,
 )
+from allcores.core.printed import shared_out
 from allcores.engines.base import Payload
 from allcores.engines.local import FLUSH_SECONDS, Items, Local
 from allcores.errors import StartError
 from allcores.tasks import place
 from allcores.tasks.coroutines import Begun, Chain
+from allcores.tasks.output import Sink
 from allcores.tasks.run import note_item, reduced
 from allcores.tasks.task import Task
 
@@ -59,30 +61,30 @@ class Seat:
         self.lost = False
 
 
-class Report:
-    """What became of items of a piece, until it is reported."""
+class Report(Sink):
+    """What became of items of a piece, and what they have printed, until it is reported."""
 
-    __slots__ = ("_began", "_outcomes", "_start", "_task", "_values", "_worker")
+    __slots__ = ("_began", "_outcomes", "_task", "_worker")
 
     def __init__(self, task: Task, worker: int, start: int) -> None:
+        super().__init__()
         self._task = task
         self._worker = worker
-        self._start = start  # of the values that are not part of an outcome yet
-        self._values: list[Any] = []
+        self.start = start  # of the outputs that are not part of an outcome yet
         self._outcomes: list[Outcome] = []
         self._began = time.monotonic()
 
     def add(self, index: int, done: bool, value: Any) -> None:
         """An item's output, or what it raised."""
         if done:
-            self._values.append(value)
+            self.outputs.append(value)
             return
         note_item(value, index)
-        self._end_values()
+        self._end_outputs()
         self._outcomes.append(
             Outcome(index, index + 1, ERROR, value, 0, isinstance(value, self._task.retry_on))
         )
-        self._start = index + 1
+        self.start = index + 1
 
     def seconds(self) -> float:
         """How long these items took together."""
@@ -90,16 +92,17 @@ class Report:
 
     def take(self, last: bool) -> ItemsDone:
         """The report, and a new one begins."""
-        self._end_values()
-        outcomes, self._outcomes = self._outcomes, []
+        self._end_outputs()
+        outcomes, self._outcomes = shared_out(self._outcomes, self.printed), []
+        self.printed = []
         seconds, self._began = self.seconds(), time.monotonic()
         return ItemsDone(self._worker, reduced(self._task, outcomes), seconds, 0.0, last)
 
-    def _end_values(self) -> None:
-        if self._values:
-            stop = self._start + len(self._values)
-            self._outcomes.append(Outcome(self._start, stop, VALUES, self._values))
-            self._start, self._values = stop, []
+    def _end_outputs(self) -> None:
+        if self.outputs:
+            stop = self.start + len(self.outputs)
+            self._outcomes.append(Outcome(self.start, stop, VALUES, self.outputs))
+            self.start, self.outputs = stop, []
 
 
 class EventLoop(Local):
@@ -259,22 +262,24 @@ class EventLoop(Local):
     async def _run_piece(self, worker: int, seat: Seat, items: Sequence[Any], start: int) -> None:
         """Runs a piece, reporting whenever 2 ms worth of results have gathered."""
         report = Report(self._task, worker, start)
-        for index, item in enumerate(items, start):
-            if self._cancelled:
-                break
-            seat.running, seat.since = index, time.monotonic()
-            if type(item) is Begun:
-                done, value = await item.resume(self._chain, index)
-            else:
-                done, value = await self._chain.attempt(item, index)
-            seat.running = None
-            if isinstance(value, asyncio.CancelledError) and not done:
-                if seat.lost or self._cancelled:
+        with report:
+            for index, item in enumerate(items, start):
+                if self._cancelled:
                     break
-                _forget_cancellation(seat.task)
-            report.add(index, done, value)
-            if report.seconds() > FLUSH_SECONDS and index + 1 < start + len(items):
-                self._events.put(report.take(last=False))
+                seat.running, seat.since = index, time.monotonic()
+                if type(item) is Begun:
+                    report.printed += item.printed
+                    done, value = await item.resume(self._chain, index)
+                else:
+                    done, value = await self._chain.attempt(item, index)
+                seat.running = None
+                if isinstance(value, asyncio.CancelledError) and not done:
+                    if seat.lost or self._cancelled:
+                        break
+                    _forget_cancellation(seat.task)
+                report.add(index, done, value)
+                if report.seconds() > FLUSH_SECONDS and index + 1 < start + len(items):
+                    self._events.put(report.take(last=False))
         self._events.put(report.take(last=True))
 
     def _piece_ended(self, worker: int, seat: Seat, task: asyncio.Task[None]) -> None:

@@ -11,12 +11,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from allcores.core.events import Outcome
     from allcores.runtime.caller import Caller
     from allcores.tasks.coroutines import Begun
 
 
-def turn_to_loop(caller: Caller, index: int, items: Sequence[Any], begun: Begun) -> None:
-    """The job, beginning with the rest of this item, goes to an event loop."""
+def turn_to_loop(caller: Caller, items: Sequence[Any], outcome: Outcome) -> None:
+    """The job, beginning with the rest of the item that has this outcome, goes to an event loop."""
+    begun: Begun = outcome.body
+    begun.printed = outcome.printed
     caller.planner.turn_to_loop(begun.stage)
     with caller.launching, caller.pump as pump:
         if pump.engine is not None:
@@ -28,4 +31,4 @@ def turn_to_loop(caller: Caller, index: int, items: Sequence[Any], begun: Begun)
     caller.launch(ASYNCIO, *caller.planner.explicit_workers())
     engine = caller.pump.engine
     assert engine is not None
-    caller.pump.submit(Offered(index, 1), Packed(engine.pack(index, [begun]), items))
+    caller.pump.submit(Offered(outcome.start, 1), Packed(engine.pack(outcome.start, [begun]), items))

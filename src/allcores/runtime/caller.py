@@ -381,7 +381,7 @@ class Caller:
             seconds, cpu_seconds = time.perf_counter() - began, time.thread_time() - cpu_began
         if self._probing and type(outcomes[-1].body) is Begun:
             self._probing = False
-            turn_to_loop(self, first, items, outcomes[-1].body)
+            turn_to_loop(self, items, outcomes[-1])
             return
         self._probing = self._probing and outcomes[-1].kind == ERROR
         self._batches.ran(seconds)

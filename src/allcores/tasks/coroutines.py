@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Generator
     from typing import Any
 
+    from allcores.core.events import Printed
+
 COROUTINE, ASYNC_GENERATOR = (
     0x80,
     0x200,
@@ -162,12 +164,14 @@ class Begun(BaseException):
     Attributes:
         item: the item itself.
         stage: name of the first function.
+        printed: what it has printed so far and nobody has seen.
     """
 
     def __init__(self, task: Task, item: Any) -> None:
         super().__init__()
         self.item = item
         self.stage = _name_of(task)
+        self.printed: tuple[Printed, ...] = ()
         self._chain = Chain(task)
         self._chain.pause = Pause()
         self._coroutine: Coroutine[Any, Any, tuple[bool, Any]] | None = self._chain.attempt(item)
@@ -189,6 +193,7 @@ class Begun(BaseException):
     def resume(self, chain: Chain, index: int | None = None) -> Awaitable[tuple[bool, Any]]:
         """The rest of what was begun; when that was taken already, the item once more."""
         coroutine, self._coroutine = self._coroutine, None
+        self.printed = ()
         if coroutine is None:
             return chain.attempt(self.item, index)
         self._chain.apart = chain.apart

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Sink(Ledger):
-    """Keeps what consecutive items print.
+    """Keeps what consecutive items print that run inside of it, in this thread or asyncio task.
 
     Attributes:
         printed: what was kept, in the order in which it was written.
@@ -35,7 +35,7 @@ class Sink(Ledger):
         closed: nobody will look any more.
     """
 
-    __slots__ = ("closed", "live", "printed", "streams")
+    __slots__ = ("_token", "closed", "live", "printed", "streams")
 
     def __init__(self, live: int | None = None) -> None:
         super().__init__()
@@ -43,6 +43,18 @@ class Sink(Ledger):
         self.live = live
         self.closed = False
         self.streams = (sys.stdout, sys.stderr)
+
+    def __enter__(self) -> None:
+        self._token = _sink.set(self)
+        _replace(self.streams)
+
+    def __exit__(self, *_: object) -> None:
+        _restore(self.streams)
+        self.closed = True
+        with contextlib.suppress(
+            ValueError
+        ):  # a coroutine that nobody ends any more is closed somewhere else
+            _sink.reset(self._token)
 
     def keeps(self, stream: Any, text: Any) -> bool:
         """Takes a text that was written to a stream, if it is one to keep."""
@@ -79,16 +91,10 @@ def run_keeping(
 ) -> list[Outcome]:
     """Like ``run_items``; what the items print travels with their outcomes (``live``: but not the first one's)."""
     sink = Sink(first if live else None)
-    token = _sink.set(sink)
-    _replace(sink.streams)
-    try:
+    with sink:
         outcomes = run_items(
             task, first, items, proceed=proceed, stop_on_error=stop_on_error, attempts=attempts, ledger=sink
         )
-    finally:
-        _restore(sink.streams)
-        sink.closed = True
-        _sink.reset(token)
     return shared_out(outcomes, sink.printed)
 
 
