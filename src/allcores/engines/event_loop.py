@@ -12,6 +12,7 @@ import asyncio
 import atexit
 import contextvars
 import functools
+import itertools
 import logging
 import os
 import threading
@@ -19,6 +20,7 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
+from heapq import heappop, heappush
 from typing import Any
 
 from allcores.core.events import (
@@ -51,9 +53,10 @@ _open: weakref.WeakSet[EventLoop] = weakref.WeakSet()
 class Seat:
     """What one worker has to run, runs, and since when."""
 
-    __slots__ = ("inbox", "lost", "running", "since", "task")
+    __slots__ = ("inbox", "index", "lost", "running", "since", "task")
 
-    def __init__(self) -> None:
+    def __init__(self, index: int) -> None:
+        self.index = index  # what the user sees
         self.inbox: deque[tuple[Sequence[Any], int]] = deque()
         self.running: int | None = None
         self.since = 0.0
@@ -131,6 +134,8 @@ class EventLoop(Local):
         self._helping: Any = None  # the executor that calls plain functions while the loop is the caller's
         self._chain = Chain(task, None if loop is None else self._apart)
         self._seats: dict[int, Seat] = {}
+        self._indices = itertools.count()
+        self._free: list[int] = []  # those of seats that were lost, a heap
         self._sent: deque[tuple[int, Seat]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._told = False  # the loop knows that something was sent
@@ -149,7 +154,7 @@ class EventLoop(Local):
             self._thread = threading.Thread(target=self._serve, name="allcores-asyncio", daemon=True)
             self._thread.start()
             _open.add(self)
-        self._seats[worker] = Seat()
+        self._seats[worker] = Seat(heappop(self._free) if self._free else next(self._indices))
         self._events.put(WorkerReady(worker))
 
     def send(self, worker: int, payload: Payload, first: int, start: int, stop: int) -> None:
@@ -169,7 +174,9 @@ class EventLoop(Local):
 
     def kill(self, worker: int) -> None:
         """Cancels what the seat runs."""
-        self._kills[worker] = time.monotonic(), self._seats[worker].running
+        seat = self._seats[worker]
+        heappush(self._free, seat.index)
+        self._kills[worker] = time.monotonic(), seat.running
         self._tell(self._lose, worker)
 
     def wait(self, timeout: float | None) -> list[Event]:
@@ -226,7 +233,8 @@ class EventLoop(Local):
         loop = self._loop
         assert loop is not None
         asyncio.set_event_loop(loop)
-        place.sit_in_thread(0, 1)
+        place.sit_in_thread(None, 1)
+        place.sit_in_context(0)
         try:
             if self._task.surroundings is not None:
                 self._task.surroundings.enter(shared=True)
@@ -262,6 +270,7 @@ class EventLoop(Local):
     async def _run_piece(self, worker: int, seat: Seat, items: Sequence[Any], start: int) -> None:
         """Runs a piece, reporting whenever 2 ms worth of results have gathered."""
         report = Report(self._task, worker, start)
+        place.sit_in_context(seat.index)
         with report:
             for index, item in enumerate(items, start):
                 if self._cancelled:

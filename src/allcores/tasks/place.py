@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from _contextvars import ContextVar
 from _thread import _local
 
 TYPE_CHECKING = False
@@ -13,13 +14,14 @@ INNER_THREADS, CORES = 5, 6
 DREW, INDEX = 6, 7
 
 _own: Any = _local()
+_seat: ContextVar[int | None] = ContextVar("allcores_seat", default=None)  # a coroutine shares its thread
 _process: tuple[memoryview, int] | None = None  # a worker process: its words, and where its own line begins
 
 
 def worker_index() -> int | None:
     """The number of the worker that runs this item, from 0 up to the number of workers; None outside of a job.
 
-    Workers that run at the same time have different numbers, and one that takes the place of a lost worker has the
+    Workers that run at the same time have different numbers (coroutines too, each of which is one), and one that takes the place of a lost worker has the
     number of that: use it to choose a device, a port or a scratch directory. It may be asked for in ``setup``,
     too. Items that run in the calling thread have 0 there, as has the first worker: with ``engine="auto"`` both may
     run items for a moment.
@@ -30,6 +32,8 @@ def worker_index() -> int | None:
         ([0, 0, 0], None)
     """
     index: int | None = getattr(_own, "index", None)
+    if index is None:
+        index = _seat.get()
     if index is None and _process is not None:
         return max(0, _word(_process[1] + INDEX) - 1)
     return index
@@ -54,9 +58,14 @@ def sit_in_process(words: memoryview, line: int) -> None:
     _process = words, line
 
 
-def sit_in_thread(index: int, cores: int) -> None:
-    """This thread is a worker."""
+def sit_in_thread(index: int | None, cores: int) -> None:
+    """This thread is a worker, or has many (None) that take turns."""
     _own.index, _own.cores = index, cores
+
+
+def sit_in_context(index: int) -> None:
+    """What runs in this context, a coroutine's for example, is a worker."""
+    _seat.set(index)
 
 
 def sit_inline() -> bool:
