@@ -246,14 +246,16 @@ def test_what_cannot_be_kept_is_refused(engine):
     with pytest.raises(ValueError, match="seed cannot be kept"):
         ac.map(double, range(3), engine=engine, seed=1)
 
-    async def main():
-        async def add(x, state):
-            return x + state
+    async def make():
+        return 1
 
-        with pytest.raises(ValueError, match=r"allcores\.map"):
-            await ac.amap(add, range(3), engine=engine, setup=int)
+    with pytest.raises(TypeError, match="setup is called and never awaited"):
+        ac.map(lambda x, state: x, range(3), engine=engine, setup=make)
 
-    asyncio.run(main())
+
+def test_a_seed_that_cannot_be_kept_is_refused_as_soon_as_an_item_shows_it():
+    with pytest.raises(ValueError, match=r"seed cannot be kept for .*lambda"):
+        ac.map(lambda x: double(x), range(3), seed=1)
 
 
 # -- failures and limits ------------------------------------------------------------------------------

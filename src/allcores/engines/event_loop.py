@@ -19,7 +19,7 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from heapq import heappop, heappush
 from typing import Any
 
@@ -121,11 +121,6 @@ class EventLoop(Local):
         loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         """``context``: the caller's. ``loop``: the one that the caller awaits this job in; None for one of our own."""
-        if loop is not None and task.surroundings is not None:
-            raise ValueError(
-                "seed and setup have no place in an event loop that is the caller's; make what the function needs "
-                "before, draw from allcores.rng(seed, index), or write allcores.map(...)"
-            )
         super().__init__()
         self._task = task
         self._context = context or contextvars.copy_context()
@@ -139,6 +134,8 @@ class EventLoop(Local):
         self._sent: deque[tuple[int, Seat]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._told = False  # the loop knows that something was sent
+        surroundings = task.surroundings
+        self._to_set_up = loop is not None and surroundings is not None and surroundings.setup is not None
         self._cancelled = False
         self._all_cancelled = False
         self._ending = False
@@ -248,7 +245,23 @@ class EventLoop(Local):
             loop.close()
             self._over.set()
 
+    async def _set_up(self) -> None:
+        """Has ``setup`` called beside the caller's loop; then items start."""
+        surroundings = self._task.surroundings
+        assert surroundings is not None
+        place.sit_in_context(0)
+        try:
+            surroundings.adopt(await self._apart(surroundings.set_up))
+        except StartError as error:
+            self._events.put(StartFailed(error))
+        else:
+            self._start_sent()
+
     def _start_sent(self) -> None:
+        if self._to_set_up:
+            self._to_set_up = False
+            self._run(self._set_up())
+            return
         self._told = False
         for _ in range(min(STARTS_AT_ONCE, len(self._sent))):
             worker, seat = self._sent.popleft()
@@ -260,12 +273,21 @@ class EventLoop(Local):
 
     def _start(self, worker: int, seat: Seat) -> None:
         if seat.task is None and seat.inbox and not seat.lost and not self._ending:
-            assert self._loop is not None
             items, start = seat.inbox.popleft()
-            work = self._run_piece(worker, seat, items, start)
-            seat.task = self._loop.create_task(work, context=self._context.copy())
+            seat.task = self._run(self._run_piece(worker, seat, items, start))
             seat.task.add_done_callback(functools.partial(self._piece_ended, worker, seat))
-            self._tasks.add(seat.task)
+
+    def _run(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        assert self._loop is not None
+        task = self._loop.create_task(work, context=self._context.copy())
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if self._ending and not self._tasks:
+            self._end()
 
     async def _run_piece(self, worker: int, seat: Seat, items: Sequence[Any], start: int) -> None:
         """Runs a piece, reporting whenever 2 ms worth of results have gathered."""
@@ -292,15 +314,12 @@ class EventLoop(Local):
         self._events.put(report.take(last=True))
 
     def _piece_ended(self, worker: int, seat: Seat, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
         seat.task = None
         if task.cancelled():  # before it began
             self._events.put(ItemsDone(worker, [], 0.0, 0.0, True))
         elif (error := task.exception()) is not None:
             self._events.put(StartFailed(error))
         self._start(worker, seat)
-        if self._ending and not self._tasks:
-            self._end()
 
     async def _apart(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Calls a plain function in a thread of ours: the caller's loop has better things to do."""

@@ -20,14 +20,17 @@ def turn_to_loop(caller: Caller, items: Sequence[Any], outcome: Outcome) -> None
     """The job, beginning with the rest of the item that has this outcome, goes to an event loop."""
     begun: Begun = outcome.body
     begun.printed = outcome.printed
-    caller.planner.turn_to_loop(begun.stage)
-    with caller.launching, caller.pump as pump:
-        if pump.engine is not None:
-            begun.drop()
-            raise TypeError(
-                f"{begun.stage} returned something to await, after long computing; write engine='asyncio'"
-            )
-        pump.scheduler.rules = pump.scheduler.rules._replace(may_run_here=False)
+    try:
+        caller.planner.turn_to_loop(begun.stage)
+        with caller.launching, caller.pump as pump:
+            if pump.engine is not None:
+                raise TypeError(
+                    f"{begun.stage} returned something to await, after long computing; write engine='asyncio'"
+                )
+            pump.scheduler.rules = pump.scheduler.rules._replace(may_run_here=False)
+    except BaseException:
+        begun.drop()
+        raise
     caller.launch(ASYNCIO, *caller.planner.explicit_workers())
     engine = caller.pump.engine
     assert engine is not None

@@ -110,6 +110,7 @@ class Planner:
 
     def turn_to_loop(self, name: str) -> None:
         """The first item has shown that this function returns something to await."""
+        self._check_that_it_is_awaited(name)
         self.awaited = name
         self.explicit = ASYNCIO
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from allcores.core.plan import THREADS
 from allcores.options import Options
+from allcores.tasks.coroutines import is_coroutine_function
 from allcores.tasks.surroundings import Surroundings, generator
 from allcores.tasks.task import STARMAP, Task
 
@@ -17,6 +18,7 @@ def surround(task: Task, options: Options) -> None:
     """Gives a task what its options ask for.
 
     Raises:
+        TypeError: ``setup`` is a coroutine function.
         ValueError: nobody takes what there is to be given, or the engine cannot keep it.
         ImportError: a function takes ``rng`` and NumPy is not installed.
     """
@@ -25,6 +27,10 @@ def surround(task: Task, options: Options) -> None:
     wanted = [name for name, value in (("rng", options.seed), ("state", options.setup)) if value is not None]
     takes = tuple(tuple(_taken(kind, function, wanted)) for kind, function in task.stages)
     somebody = {name for names in takes for name in names}
+    if is_coroutine_function(options.setup):
+        raise TypeError(
+            "setup is called and never awaited; write it as def, or make what the coroutines share before the call"
+        )
     if options.setup is not None and "state" not in somebody:
         raise ValueError(
             "setup gives its value to the function as keyword `state`, which it does not take; "

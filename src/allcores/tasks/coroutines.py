@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import repeat
+
 from allcores.tasks.task import FLAT_MAP, MAP, STARMAP, Task
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Generator
+    from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
     from typing import Any
 
     from allcores.core.events import Printed
@@ -15,6 +17,7 @@ COROUTINE, ASYNC_GENERATOR = (
     0x80,
     0x200,
 )  # the flags of their code, as in ``inspect``, which is slow to import
+NOTHING: Mapping[str, Any] = {}
 MARKS = ("_is_coroutine_marker", "_is_coroutine")  # set by inspect.markcoroutinefunction, and by asyncio once
 
 
@@ -72,33 +75,31 @@ class Chain:
         self.task = task
         self.apart = apart
         self.pause: Pause | None = None
-        given = task.stages if task.surroundings is None else task.surroundings.given(task.stages)
+        takes = repeat(()) if task.surroundings is None else task.surroundings.takes
         self._stages = [
-            (kind, function, not is_coroutine_function(own, COROUTINE | ASYNC_GENERATOR))
-            for (kind, function), (_, own) in zip(given, task.stages, strict=True)
+            (kind, function, names, not is_coroutine_function(function, COROUTINE | ASYNC_GENERATOR))
+            for (kind, function), names in zip(task.stages, takes, strict=False)
         ]
 
     async def attempt(self, item: Any, index: int | None = None) -> tuple[bool, Any]:
         """True and the item's output, or False and what was raised, whatever it is."""
         surroundings = self.task.surroundings
         try:
-            if index is not None and self.task.begin is not None:
-                self.task.begin(index)
-            rng = surroundings.rng if surroundings is not None else None
+            around = NOTHING if surroundings is None else surroundings.keywords(index)
             if self.task.spreads:
-                return True, await self._spread(item, rng)
-            for kind, function, plain in self._stages:
-                item = await self._call(kind, function, plain, item, rng)
+                return True, await self._spread(item, around)
+            for stage in self._stages:
+                item = await self._call(*stage, item, around)
             return True, item
         except Stopped as stopped:
             return False, stopped.__cause__
         except BaseException as error:
             return False, error
 
-    async def _spread(self, item: Any, rng: Any) -> list[Any]:
+    async def _spread(self, item: Any, around: Mapping[str, Any]) -> list[Any]:
         values = [item]
-        for kind, function, plain in self._stages:
-            results = [await self._call(kind, function, plain, value, rng) for value in values]
+        for kind, function, names, plain in self._stages:
+            results = [await self._call(kind, function, names, plain, value, around) for value in values]
             if kind in (MAP, STARMAP):
                 values = results
             elif kind == FLAT_MAP:
@@ -109,13 +110,20 @@ class Chain:
                 break
         return values
 
-    async def _call(self, kind: str, function: Callable[..., Any], plain: bool, value: Any, rng: Any) -> Any:
-        if rng is not None:  # others have had their turn in this thread
-            self.task.surroundings.rng = rng  # type: ignore[union-attr]
+    async def _call(
+        self,
+        kind: str,
+        function: Callable[..., Any],
+        names: tuple[str, ...],
+        plain: bool,
+        value: Any,
+        around: Mapping[str, Any],
+    ) -> Any:
+        keywords = {name: around[name] for name in names} if names else NOTHING
         if self.apart is None or not plain:
-            result = _called(kind, function, value)
+            result = _called(kind, function, value, keywords)
         else:
-            result = await self.apart(_called, kind, function, value)
+            result = await self.apart(_called, kind, function, value, keywords)
         if hasattr(type(result), "__await__"):
             if self.pause is not None:
                 await self._paused(self.pause, result)
@@ -135,9 +143,9 @@ class Chain:
             raise
 
 
-def _called(kind: str, function: Callable[..., Any], value: Any) -> Any:
+def _called(kind: str, function: Callable[..., Any], value: Any, keywords: Mapping[str, Any]) -> Any:
     try:
-        result = function(*value) if kind == STARMAP else function(value)
+        result = function(*value, **keywords) if kind == STARMAP else function(value, **keywords)
         plain = kind == FLAT_MAP and not (
             hasattr(type(result), "__await__") or hasattr(type(result), "__aiter__")
         )

@@ -21,10 +21,10 @@ _process: tuple[memoryview, int] | None = None  # a worker process: its words, a
 def worker_index() -> int | None:
     """The number of the worker that runs this item, from 0 up to the number of workers; None outside of a job.
 
-    Workers that run at the same time have different numbers (coroutines too, each of which is one), and one that takes the place of a lost worker has the
-    number of that: use it to choose a device, a port or a scratch directory. It may be asked for in ``setup``,
-    too. Items that run in the calling thread have 0 there, as has the first worker: with ``engine="auto"`` both may
-    run items for a moment.
+    Workers that run at the same time have different numbers (coroutines too, each of which is one), and one that
+    takes the place of a lost worker has the number of that: use it to choose a device, a port or a scratch
+    directory. It may be asked for in ``setup``, too. Items that run in the calling thread have 0 there, as has the
+    first worker: with ``engine="auto"`` both may run items for a moment.
 
     Example:
         >>> import allcores as ac

@@ -72,17 +72,26 @@ class Surroundings:
             began = perf_counter()
             if self.seed is not None and not shared:
                 self._seed_the_process(self.seed)  # so that every worker's setup makes the same
-            try:
-                own.state = self.setup()
-            except KeyboardInterrupt:
-                raise
-            except BaseException as error:
-                raise StartError(
-                    f"setup raised {type(error).__name__}: {error}. "
-                    "It is called without arguments, once in each worker, before that runs its first item."
-                ) from error
+            own.state = self.set_up()
             self.setup_seconds = perf_counter() - began
         own.entered = True
+
+    def set_up(self) -> Any:
+        """What ``setup`` makes. Raises StartError, with what it raised as the cause."""
+        assert self.setup is not None
+        try:
+            return self.setup()
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            raise StartError(
+                f"setup raised {type(error).__name__}: {error}. "
+                "It is called without arguments, once in each worker, before that runs its first item."
+            ) from error
+
+    def adopt(self, state: Any) -> None:
+        """Items of this thread are given what another one has made by ``set_up``."""
+        self._own.state = state
 
     def begin(self, index: int) -> None:
         """The item with this index is about to run in this thread, for the first time or once more."""
@@ -94,14 +103,15 @@ class Surroundings:
         if not own.shared:
             self._seed_the_process(numbers)
 
-    @property
-    def rng(self) -> Any:
-        """The generator of the item that runs in this thread: to be put back after others had their turn."""
-        return getattr(self._own, "rng", None)
+    def keywords(self, index: int | None) -> dict[str, Any]:
+        """``rng`` and ``state``, for an item that takes turns with others in this thread.
 
-    @rng.setter
-    def rng(self, generator: Any) -> None:
-        self._own.rng = generator
+        ``index`` is the item's, for a generator of its own; None: it has begun here, with the present one.
+        """
+        own = dict(vars(self._own))
+        if index is not None and self._draws:
+            own["rng"] = self._numpy.default_rng((*self.seed, index))  # type: ignore[misc, union-attr]
+        return own
 
     def _seed_the_process(self, numbers: tuple[int, ...]) -> None:
         import random
