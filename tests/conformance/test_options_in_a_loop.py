@@ -8,8 +8,8 @@ import pytest
 import allcores as ac
 
 
-async def amapped(function, items, **options):
-    return await ac.amap(function, items, **options)
+async def amapped(function, *items, **options):
+    return await ac.amap(function, *items, **options)
 
 
 async def streamed(function, items, **options):
@@ -169,3 +169,142 @@ def test_cancelling_while_setup_runs_starts_no_item():
         assert items == []
 
     asyncio.run(main())
+
+
+class Meeting:
+    """Counts how many items are in flight at once."""
+
+    def __init__(self):
+        self.there = self.most = 0
+
+    async def join(self, x):
+        self.there += 1
+        self.most = max(self.most, self.there)
+        await asyncio.sleep(0)
+        self.there -= 1
+        return x
+
+
+def test_config_sets_defaults(call):
+    meeting = Meeting()
+    with ac.config(n_jobs=2):
+        assert call(meeting.join, range(30)) == list(range(30))
+    assert meeting.most == 2
+    with (
+        ac.config(engine="processes"),
+        pytest.raises(TypeError, match="leave engine out or write engine='asyncio'"),
+    ):
+        call(meeting.join, range(3))
+
+
+def test_a_block_of_config_holds_for_its_own_task():
+    async def most(n_jobs):
+        meeting = Meeting()
+        with ac.config(n_jobs=n_jobs):
+            await ac.amap(meeting.join, range(30))
+        return meeting.most
+
+    async def main():
+        assert await asyncio.gather(most(1), most(3), most(2)) == [1, 3, 2]
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("name", ["map", "amap"])
+def test_kwargs_are_given_to_every_item(name, engine, lifted):
+    async def add(x, y, *, z, state):
+        await asyncio.sleep(0)
+        return x + y + z + state
+
+    def setup():
+        return 100
+
+    assert CALLS[name](lifted(add), [1, 2], [3, 4], kwargs={"z": 10}, setup=setup, engine=engine) == [
+        114,
+        116,
+    ]
+    with pytest.raises(ValueError, match="state is given twice"):
+        CALLS[name](lifted(add), [1], [3], kwargs={"z": 1, "state": 1}, setup=setup, engine=engine)
+
+
+def test_progress_counts_every_item(call, engine, monkeypatch):
+    import tqdm.auto
+
+    bars = []
+
+    class Silent:
+        def __init__(self, *, total, desc, unit):
+            self.total, self.label, self.seen, self.closed = total, desc, 0, 0
+            bars.append(self)
+
+        def update(self, count):
+            self.seen += count
+
+        def close(self):
+            self.closed += 1
+
+    monkeypatch.setattr(tqdm.auto, "tqdm", Silent)
+    assert call(Meeting().join, range(30), progress="joined", engine=engine) == list(range(30))
+    assert call(Meeting().join, (x for x in range(9)), progress=True, engine=engine) == list(range(9))
+    assert [(bar.total, bar.label, bar.seen, bar.closed) for bar in bars] == [
+        (30, "joined", 30, 1),
+        (None, None, 9, 1),
+    ]
+
+
+@pytest.mark.parametrize("writes", ["warn", "error", "allow"])
+def test_coroutines_share_the_callers_memory_so_no_write_is_lost(call, engine, writes):
+    seen = []
+
+    async def write(x):
+        await asyncio.sleep(0)
+        seen.append(x)
+
+    call(write, range(20), writes=writes, engine=engine)
+    assert sorted(seen) == list(range(20))
+
+
+def line_of(function):
+    return function.__code__.co_filename, function.__code__.co_firstlineno + 1
+
+
+async def amap_in_processes(function, **options):
+    return await ac.amap(function, range(4), engine="processes", n_jobs=2, **options)
+
+
+async def iterate_in_processes(function, **options):
+    return [y async for y in ac.par(range(4), engine="processes", n_jobs=2, **options).map(function)]
+
+
+@pytest.mark.parametrize("run", [amap_in_processes, iterate_in_processes])
+def test_warnings_of_an_awaited_call_stand_in_the_users_line(run):
+    import random
+
+    seen = []
+
+    def write(x):
+        seen.append(x)
+        return random.random()
+
+    with pytest.warns() as caught:
+        asyncio.run(run(write))
+    assert {each.category for each in caught} == {ac.LostWriteWarning, ac.RandomStateWarning}
+    assert {(each.filename, each.lineno) for each in caught} == {line_of(run)}
+    with pytest.raises(ac.LostWriteError, match="'seen'"):
+        asyncio.run(run(write, writes="error"))
+
+
+def test_coroutines_that_draw_from_shared_generators_are_warned_of():
+    import random
+    import warnings
+
+    async def draw(x):
+        await asyncio.sleep(0)
+        return random.random()
+
+    with pytest.warns(ac.RandomStateWarning, match="write seed=1") as caught:
+        ac.map(draw, range(10))
+    assert caught[0].filename == __file__
+    with warnings.catch_warnings():  # in the caller's loop others may have drawn: nobody can tell
+        warnings.simplefilter("error")
+        asyncio.run(amapped(draw, range(10)))

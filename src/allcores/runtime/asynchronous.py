@@ -16,6 +16,7 @@ from allcores.errors import AllcoresError
 from allcores.runtime.async_source import AsyncSource
 from allcores.runtime.caller import Caller
 from allcores.runtime.source import Source, is_async
+from allcores.runtime.users_line import call_for, users_line
 
 
 class Abandoned(AllcoresError):
@@ -36,7 +37,7 @@ class Job:
         self._source: AsyncSource | None = None
         self._given_up = False
         self._context = contextvars.copy_context()
-        self._thread = ThreadPoolExecutor(1, "allcores-caller")
+        self._thread = ThreadPoolExecutor(1, "allcores-caller", call_for, (users_line(),))
 
     def source(self, iterables: tuple[Any, ...], batch: int | None = None) -> Source:
         """The input, whether it is async or not."""

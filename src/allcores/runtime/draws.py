@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import sys
-import warnings
-
 from allcores.core.plan import ASYNCIO, PROCESSES, THREADS
 from allcores.errors import RandomStateWarning
+from allcores.runtime.users_line import warn
 from allcores.tasks.generators import captured
 
 TYPE_CHECKING = False
@@ -16,7 +13,6 @@ if TYPE_CHECKING:
 
     from allcores.tasks.task import Task
 
-_HOME = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _REMEDY = (
     "write seed=1 (any number): then item i draws the same numbers wherever it runs, from `random`, from "
     "`numpy.random`, or from rng where the function is def f(x, rng)"
@@ -42,12 +38,4 @@ def warn_of_draws(task: Task, engine: Any, undisturbed: bool) -> None:
         )
     else:
         return
-    warnings.warn(message, RandomStateWarning, stacklevel=_users_level())
-
-
-def _users_level() -> int:
-    """How far up the first frame is that is not ours, as ``warnings.warn`` counts for who calls this."""
-    frame, level = sys._getframe(1), 1
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_HOME):
-        frame, level = frame.f_back, level + 1
-    return level
+    warn(message, RandomStateWarning)

@@ -6,13 +6,13 @@ before anything runs.
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 from allcores.core.plan import PROCESSES, THREADS
 from allcores.errors import LostWriteError, LostWriteWarning
 from allcores.options import Options
 from allcores.runtime.source import UNCHANGING, Steps
+from allcores.runtime.users_line import warn
 from allcores.tasks.task import Task
 
 TYPE_CHECKING = False
@@ -137,13 +137,4 @@ class Watch:
             return
         if self._writes == "error":
             raise LostWriteError(text)
-        import warnings
-
-        frame = sys._getframe(1)
-        while frame.f_back is not None and str(frame.f_globals.get("__name__", "")).startswith("allcores."):
-            frame = frame.f_back
-        registry = frame.f_globals.setdefault("__warningregistry__", {})
-        name = str(frame.f_globals.get("__name__", "<unknown>"))
-        warnings.warn_explicit(
-            text, LostWriteWarning, frame.f_code.co_filename, frame.f_lineno, name, registry
-        )
+        warn(text, LostWriteWarning)
