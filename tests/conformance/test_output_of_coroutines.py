@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import io
+import os
 import sys
 
 import pytest
@@ -188,3 +189,36 @@ def test_a_task_that_an_item_leaves_behind_prints_at_once(capsys):
         assert capsys.readouterr().out == "late\nlate\n"
 
     asyncio.run(main())
+
+
+async def wait_for_ever():
+    await asyncio.sleep(1000)
+
+
+async def say_and_hang(x):
+    print("item", x)
+    if x == 2:
+        print("x" * 5000)
+        await asyncio.sleep(0)
+        print("last words", file=sys.stderr)
+        await wait_for_ever()
+    return x
+
+
+@pytest.mark.parametrize("awaited", [False, True], ids=["map", "amap"])
+def test_a_timeout_carries_last_words_and_where_the_coroutine_stood(awaited, capsys):
+    async def main():
+        await ac.amap(say_and_hang, range(4), timeout=0.2)
+
+    with pytest.raises(ac.TaskTimeout) as caught:
+        asyncio.run(main()) if awaited else ac.map(say_and_hang, range(4), timeout=0.2)
+    error = caught.value
+    assert error.index == 2
+    assert len(error.output) <= 4096
+    assert "xxxx\nlast words\nStack (most recent call last):\n" in error.output
+    assert "in say_and_hang\n    await wait_for_ever()\n" in error.output
+    assert "in wait_for_ever\n" in error.output
+    assert "in sleep\n" in error.output
+    assert "allcores" + os.sep + "engines" not in error.output
+    assert "last words" in "".join(error.__notes__)
+    assert capsys.readouterr().out == "item 0\nitem 1\n"

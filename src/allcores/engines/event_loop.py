@@ -42,7 +42,9 @@ from allcores.tasks.coroutines import Begun, Chain
 from allcores.tasks.output import Sink
 from allcores.tasks.run import note_item, reduced
 from allcores.tasks.task import Task
+from allcores.tasks.tracebacks import stack_of
 
+LAST_CHARACTERS = 4096  # of what an item has printed that is cancelled
 LAST_WORDS_SECONDS = 2.0  # for cancelled coroutines to end
 STARTS_AT_ONCE = 32  # before the loop comes round
 STUCK_SECONDS = 1.0  # a loop that answers nothing for so long runs an item that never awaits
@@ -53,7 +55,7 @@ _open: weakref.WeakSet[EventLoop] = weakref.WeakSet()
 class Seat:
     """What one worker has to run, runs, and since when."""
 
-    __slots__ = ("inbox", "index", "lost", "running", "since", "task")
+    __slots__ = ("inbox", "index", "lost", "report", "running", "since", "task")
 
     def __init__(self, index: int) -> None:
         self.index = index  # what the user sees
@@ -61,7 +63,15 @@ class Seat:
         self.running: int | None = None
         self.since = 0.0
         self.task: asyncio.Task[None] | None = None
+        self.report: Report | None = None
         self.lost = False
+
+    def last_words(self) -> str:
+        """The end of what the item has printed that runs, and where it stands."""
+        if self.running is None or self.task is None or self.report is None:
+            return ""
+        texts = [str(text) for index, _, text in self.report.printed if index == self.running]
+        return "".join([*texts, stack_of(self.task.get_coro())])[-LAST_CHARACTERS:]
 
 
 class Report(Sink):
@@ -291,7 +301,7 @@ class EventLoop(Local):
 
     async def _run_piece(self, worker: int, seat: Seat, items: Sequence[Any], start: int) -> None:
         """Runs a piece, reporting whenever 2 ms worth of results have gathered."""
-        report = Report(self._task, worker, start)
+        report = seat.report = Report(self._task, worker, start)
         place.sit_in_context(seat.index)
         with report:
             for index, item in enumerate(items, start):
@@ -335,9 +345,10 @@ class EventLoop(Local):
         self._kills.pop(worker, None)
         seat = self._seats.pop(worker)
         seat.lost = True
+        output = seat.last_words()
         if seat.task is not None:
             seat.task.cancel()
-        self._events.put(WorkerLost(worker, seat.running, None, None, "its task was cancelled"))
+        self._events.put(WorkerLost(worker, seat.running, None, None, "its task was cancelled", output))
 
     def _cancel_all(self) -> None:
         """Once: a second cancellation would hit those that clean up after the first."""

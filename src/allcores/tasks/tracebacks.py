@@ -10,7 +10,8 @@ from typing import ParamSpec, TypeVar
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import CodeType, TracebackType
+    from types import CodeType, FrameType, TracebackType
+    from typing import Any
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -36,6 +37,22 @@ def leave_out_ours(error: BaseException) -> None:
             with contextlib.suppress(Exception):  # a class of the user's may let nobody change anything
                 each.__traceback__ = _without_ours(each.__traceback__)
             waiting += (each.__cause__, each.__context__)
+
+
+def stack_of(coroutine: Any) -> str:
+    """Where a suspended coroutine stands, as text: from its outermost frame that is not ours to what it awaits."""
+    import traceback
+
+    frames: list[FrameType] = []
+    while coroutine is not None:
+        frame = getattr(coroutine, "cr_frame", None) or getattr(coroutine, "gi_frame", None)
+        if frame is not None and not is_hidden(frame.f_code):
+            frames.append(frame)
+        coroutine = getattr(coroutine, "cr_await", None) or getattr(coroutine, "gi_yieldfrom", None)
+    if not frames:
+        return ""
+    stack = traceback.StackSummary.extract((frame, frame.f_lineno) for frame in frames)
+    return "Stack (most recent call last):\n" + "".join(stack.format())
 
 
 def users_frames_only(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
