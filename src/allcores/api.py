@@ -16,7 +16,7 @@ from allcores.runtime.source import Source, iterator_of
 from allcores.runtime.surround import surround
 from allcores.tasks.surroundings import generator
 from allcores.tasks.task import MAP, STARMAP, Task
-from allcores.tasks.tracebacks import users_frames_only
+from allcores.tasks.tracebacks import users_frames_only, users_frames_only_awaited
 
 Result = TypeVar("Result")
 
@@ -67,6 +67,7 @@ def map(
     return _collected(kind, function, iterables, kwargs, options)
 
 
+@users_frames_only_awaited
 async def amap(
     function: Callable[..., Any],
     /,

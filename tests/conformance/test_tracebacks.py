@@ -1,5 +1,6 @@
 """What a user reads when an item fails: the own frames with their source lines, and none of ours."""
 
+import asyncio
 import importlib.util
 import operator
 import os
@@ -71,6 +72,38 @@ def test_no_frame_of_ours_and_every_frame_of_the_users(way, ending):
     assert "return divide(x)" in text
     assert f"allcores{os.sep}" not in text.replace(HERE, "")
     assert {file for file, _ in frames(error)} <= {HERE, os.path.join(os.path.dirname(HERE), "conftest.py")}
+    assert "allcores: item 3" in error.__notes__
+
+
+async def await_and_compute(x):
+    await asyncio.sleep(0)
+    return compute(x)
+
+
+async def amapped(function, **options):
+    return await ac.amap(function, range(6), **options)
+
+
+async def iterated(function, **options):
+    return [y async for y in ac.par(range(6), **options).map(function)]
+
+
+LISTS = {amapped: [], iterated: ["<listcomp>"]}  # in 3.11 a comprehension has a frame of its own
+
+
+@pytest.mark.parametrize("main", [amapped, iterated])
+@pytest.mark.parametrize("engine", ["asyncio", "threads", "inline", "processes"])
+def test_awaited_calls_show_none_either(main, engine):
+    function = await_and_compute if engine == "asyncio" else compute
+    error = caught(lambda: asyncio.run(main(function, engine=engine)))
+    names = [name for file, name in frames(error) if file == HERE]
+    rest = (
+        []
+        if engine == "processes"
+        else [*(["await_and_compute"] if engine == "asyncio" else []), "compute", "divide"]
+    )
+    assert names[2:] == [main.__name__, *([] if sys.version_info >= (3, 12) else LISTS[main]), *rest]
+    assert f"src{os.sep}allcores{os.sep}" not in printed(error)
     assert "allcores: item 3" in error.__notes__
 
 

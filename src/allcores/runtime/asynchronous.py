@@ -17,6 +17,7 @@ from allcores.runtime.async_source import AsyncSource
 from allcores.runtime.caller import Caller
 from allcores.runtime.source import Source, is_async
 from allcores.runtime.users_line import call_for, users_line
+from allcores.tasks.tracebacks import leave_out_ours
 
 
 class Abandoned(AllcoresError):
@@ -133,6 +134,9 @@ async def values_of(
         while (run := await job.run(more)) is not None:
             for value in run:
                 yield value
+    except BaseException as error:
+        leave_out_ours(error)
+        raise
     finally:
         try:
             await job.run(close)

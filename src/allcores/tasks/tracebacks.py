@@ -9,7 +9,7 @@ from typing import ParamSpec, TypeVar
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
     from types import CodeType, FrameType, TracebackType
     from typing import Any
 
@@ -65,6 +65,22 @@ def users_frames_only(function: Callable[Parameters, Result]) -> Callable[Parame
     def call(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
         try:
             return function(*args, **kwargs)
+        except BaseException as error:
+            leave_out_ours(error)
+            raise
+
+    return call
+
+
+def users_frames_only_awaited(
+    function: Callable[Parameters, Coroutine[Any, Any, Result]],
+) -> Callable[Parameters, Coroutine[Any, Any, Result]]:
+    """The same for a public coroutine function."""
+
+    @functools.wraps(function)
+    async def call(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+        try:
+            return await function(*args, **kwargs)
         except BaseException as error:
             leave_out_ours(error)
             raise
