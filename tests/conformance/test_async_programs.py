@@ -85,8 +85,8 @@ def run(text, *flags, **more):
 @pytest.mark.parametrize("flags", [(), ("-X", "dev", "-W", "error")], ids=["plain", "development mode"])
 @pytest.mark.parametrize("end", ENDS)
 def test_programs_with_coroutines_end_quietly(end, flags):
-    if flags and "fork" in end and sys.version_info >= (3, 12):
-        pytest.skip("forking beside a thread is warned of, rightly")
+    if "fork" in end and sys.version_info >= (3, 12):  # forking beside a thread is warned of, rightly
+        flags = ("-W", "ignore::DeprecationWarning", *(flag for flag in flags if flag not in ("-W", "error")))
     done = run(ENDS[end], *flags)
     said = [
         line for line in done.stderr.splitlines() if not re.search(r"^Executing .* seconds$", line)
@@ -110,11 +110,13 @@ def test_ctrl_c_cancels_coroutines_and_ends_the_program():
             try:
                 call()
             except KeyboardInterrupt:
-                print(sorted(began) == sorted(ended) == list(range(50)), threading.active_count())
+                while threading.active_count() > 1:  # the thread that called for amap is about to end
+                    pass
+                print(sorted(began) == sorted(ended) == list(range(50)))
             began.clear(); ended.clear()
     """
     done = run(text)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "True 1\n" * 2, "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "True\n" * 2, "")
 
 
 def test_a_program_without_coroutines_does_not_import_asyncio():

@@ -88,22 +88,29 @@ async def iterated(function, **options):
     return [y async for y in ac.par(range(6), **options).map(function)]
 
 
-LISTS = {amapped: [], iterated: ["<listcomp>"]}  # in 3.11 a comprehension has a frame of its own
+# In 3.11 a comprehension has a frame of its own.
+COMPREHENSION = ["<listcomp>"] if sys.version_info < (3, 12) else []
 
 
-@pytest.mark.parametrize("main", [amapped, iterated])
-@pytest.mark.parametrize("engine", ["asyncio", "threads", "inline", "processes"])
-def test_awaited_calls_show_none_either(main, engine):
-    function = await_and_compute if engine == "asyncio" else compute
+@pytest.mark.parametrize(
+    ("main", "waits"),
+    [(amapped, ["amapped"]), (iterated, ["iterated", *COMPREHENSION])],
+    ids=["amap", "async for"],
+)
+@pytest.mark.parametrize(
+    ("engine", "function", "runs"),
+    [
+        ("asyncio", await_and_compute, ["await_and_compute", "compute", "divide"]),
+        ("threads", compute, ["compute", "divide"]),
+        ("inline", compute, ["compute", "divide"]),
+        ("processes", compute, []),
+    ],
+    ids=str,
+)
+def test_awaited_calls_show_none_either(main, waits, engine, function, runs):
     error = caught(lambda: asyncio.run(main(function, engine=engine)))
-    names = [name for file, name in frames(error) if file == HERE]
-    rest = (
-        []
-        if engine == "processes"
-        else [*(["await_and_compute"] if engine == "asyncio" else []), "compute", "divide"]
-    )
-    assert names[2:] == [main.__name__, *([] if sys.version_info >= (3, 12) else LISTS[main]), *rest]
-    assert f"src{os.sep}allcores{os.sep}" not in printed(error)
+    assert [name for file, name in frames(error) if file == HERE] == ["caught", "<lambda>", *waits, *runs]
+    assert f"allcores{os.sep}" not in printed(error).replace(HERE, "")
     assert "allcores: item 3" in error.__notes__
 
 
