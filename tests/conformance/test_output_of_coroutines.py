@@ -171,24 +171,27 @@ def test_nothing_of_ours_stays_in_the_callers_streams_however_a_job_ends():
 
 def test_a_task_that_an_item_leaves_behind_prints_at_once(capsys):
     async def main():
-        go_on = asyncio.Event()
+        go_on, printed = asyncio.Event(), asyncio.Event()
         left = []
 
         async def late():
             await go_on.wait()
             print("late")
+            printed.set()
 
         async def item(x):
-            print("item", x)
-            left.append(asyncio.create_task(late()))
+            if x == 0:
+                left.append(asyncio.create_task(late()))
+            else:
+                for _ in range(10):  # rounds of the loop, in which the piece of item 0 ends
+                    await asyncio.sleep(0)
+                go_on.set()
+                await printed.wait()
 
-        await ac.amap(item, range(2))
-        assert capsys.readouterr().out == "item 0\nitem 1\n"
-        go_on.set()
-        await asyncio.gather(*left)
-        assert capsys.readouterr().out == "late\nlate\n"
+        await ac.amap(item, range(2), chunksize=1)
 
     asyncio.run(main())
+    assert capsys.readouterr().out == "late\n"
 
 
 async def wait_for_ever():
