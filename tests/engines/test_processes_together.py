@@ -185,9 +185,9 @@ def test_an_item_is_let_go_once_it_was_run():
 
 def test_a_report_says_how_many_bodies_it_has():
     runs = [(0, 5, wire.VALUES, False, 1), (5, 7, wire.VALUES, False, 2)]
-    stream = wire.done_head(0.0, 0.0, True, runs, [b"five", b"a", b"b"]) + b"fiveab"
+    stream = wire.done_head(0.0, 0.0, True, False, runs, [b"five", b"a", b"b"]) + b"fiveab"
     ((_, _, _, body),) = wire.Decoder().feed(stream)
-    assert [(run[:2], [bytes(each) for each in bodies]) for run, bodies in wire.open_done(body)[3]] == [
+    assert [(run[:2], [bytes(each) for each in bodies]) for run, bodies in wire.open_done(body)[4]] == [
         ((0, 5), [b"five"]),
         ((5, 7), [b"a", b"b"]),
     ]

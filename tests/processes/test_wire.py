@@ -98,15 +98,15 @@ RUNS = st.lists(
 
 
 @settings(deadline=None)
-@given(RUNS, st.floats(0, 1e9), st.floats(0, 1e9), st.booleans(), st.data())
-def test_reports_come_back_as_they_were(runs, wall, cpu, last, data):
+@given(RUNS, st.floats(0, 1e9), st.floats(0, 1e9), st.booleans(), st.booleans(), st.data())
+def test_reports_come_back_as_they_were(runs, wall, cpu, last, letters, data):
     count = sum(run[4] for run in runs)
     bodies = data.draw(st.lists(st.binary(max_size=20), min_size=count, max_size=count))
-    stream = wire.done_head(wall, cpu, last, runs, bodies) + b"".join(bodies)
+    stream = wire.done_head(wall, cpu, last, letters, runs, bodies) + b"".join(bodies)
     ((kind, _, _, body),) = wire.Decoder().feed(stream)
     assert kind == wire.DONE
-    found_wall, found_cpu, found_last, found = wire.open_done(body)
-    assert (found_wall, found_cpu, found_last) == (wall, cpu, last)
+    found_wall, found_cpu, found_last, found_letters, found = wire.open_done(body)
+    assert (found_wall, found_cpu, found_last, found_letters) == (wall, cpu, last, letters)
     assert [run for run, _ in found] == runs
     assert [bytes(each) for _, opened in found for each in opened] == bodies
 

@@ -7,28 +7,33 @@ from allcores.tasks.pickling import PROTOCOL, dumps, loads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
+
+    from allcores.processes.mail import Lease
 
 
 class Each:
     """Consecutive items as pickles, one behind the other.
 
     Attributes:
+        form: how a worker is to read them.
         definitions: number of the job's definitions that a worker must have before it gets these.
     """
 
-    __slots__ = ("_body", "_lengths", "_offsets", "definitions", "size_bytes")
-    form = wire.EACH
+    __slots__ = ("_body", "_leases", "_lengths", "_offsets", "definitions", "form", "size_bytes")
 
-    def __init__(self, pickles: list[bytes], definitions: int) -> None:
+    def __init__(self, pickles: list[bytes], definitions: int, leases: Sequence[Lease] = ()) -> None:
+        self.form = wire.EACH | wire.LETTERS if leases else wire.EACH
         self.definitions = definitions
+        self._leases = leases  # held as long as these may be sent
         self._body = memoryview(b"".join(pickles))
         self._lengths = wire.lengths_of(pickles)
         offsets = [0]
         for each in pickles:
             offsets.append(offsets[-1] + len(each))
         self._offsets = offsets
-        self.size_bytes = offsets[-1]
+        self.size_bytes = offsets[-1] + sum(lease.size_bytes for lease in leases)
 
     def piece(self, start: int, stop: int, head: bytes) -> list[wire.Bytes]:
         """The frame, in parts, that carries items [start, stop) of these."""
@@ -44,21 +49,22 @@ class Together:
     code of the user's, so that it may happen anywhere.
     """
 
-    __slots__ = ("_body", "_count", "_items", "size_bytes")
-    form = wire.TOGETHER
+    __slots__ = ("_body", "_count", "_items", "_letter", "form", "size_bytes")
     definitions = 0
 
-    def __init__(self, body: bytes, count: int) -> None:
+    def __init__(self, body: bytes, count: int, letter: tuple[bytes, Lease] | None = None) -> None:
+        self.form = wire.TOGETHER | wire.LETTERS if letter else wire.TOGETHER
         self._body = body
+        self._letter = letter
         self._count = count
         self._items: Any = None  # once a part was asked for
         self.size_bytes = len(body)
 
     def piece(self, start: int, stop: int, head: bytes) -> list[wire.Bytes]:
         """The frame, in parts, that carries items [start, stop) of these."""
-        body = self._body
+        body = self._letter[0] if self._letter else self._body
         if stop - start < self._count:
             if self._items is None:
-                self._items = loads(body)
+                self._items = loads(self._body)
             body = dumps(self._items[start:stop], PROTOCOL)
         return [wire.frame_head(wire.PIECE, len(head) + len(body)) + head, body]

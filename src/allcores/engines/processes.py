@@ -9,7 +9,7 @@ from typing import Any
 from allcores.core.events import ERROR, NODE, VALUES, Event, Outcome, StartFailed, WorkerLost, WorkerReady
 from allcores.engines.packed import Each, Together
 from allcores.errors import StartError
-from allcores.processes import pool, wire
+from allcores.processes import mail, pool, wire
 from allcores.processes.pool import Start, shutdown
 from allcores.processes.presence import obstacle
 from allcores.tasks import culprit, exceptions, pickling, plain, reached, world
@@ -78,6 +78,7 @@ class Processes:
         self._closed = False
         self._rung = False
         self._packing = threading.Lock()
+        self._holding = threading.Lock()  # the crew
         self._definitions: list[bytes] = []
         self._shares = inner_threads, cores
         self._indices: dict[int, int] = {}
@@ -90,15 +91,34 @@ class Processes:
         """Pickles plain items together, others each by itself. Raises Unpicklable, with the index."""
         body = plain.dump_together(items)
         if body is not None:
-            return Together(body, len(items))
+            return Together(body, len(items), self._post(body, []) if mail.wants_letter(body, []) else None)
         with self._packing:
-            pickles = []
+            pickles, leases = [], []
+            aside = mail.Aside() if mail.is_possible() else None
             for index, item in enumerate(items, first):
-                data, needed = pickling.dump_item(item, index)
+                data, needed = pickling.dump_item(item, index, aside)
+                if aside is not None and mail.wants_letter(data, aside.buffers):
+                    letter = self._post(data, aside.buffers)
+                    if letter is not None:
+                        data = letter[0]
+                        leases.append(letter[1])
+                    elif aside.buffers:
+                        data, needed = pickling.dump_item(item, index)
+                    aside.buffers.clear()
                 pickles.append(data)
                 if needed:
                     self._define(needed, index)
-            return Each(pickles, len(self._definitions))
+            return Each(pickles, len(self._definitions), leases)
+
+    def _post(self, pickle: bytes, buffers: Sequence[memoryview]) -> tuple[bytes, mail.Lease] | None:
+        """A letter to whichever worker will get it, or None where everything must go through its channel."""
+        with self._holding:
+            if self._closed or not mail.is_possible():
+                return None
+            try:
+                return self._take_crew().mail.post(pickle, buffers)
+            except OSError:
+                return None  # it will be told when workers are to be started
 
     def _define(self, needed: pickling.Definitions, index: int) -> None:
         new = {name: value for name, value in needed.items() if self._sent.get(name) is not value}
@@ -117,9 +137,12 @@ class Processes:
         values: list[Any] = []
         try:
             if outcome.kind == VALUES and len(bodies) < outcome.stop - outcome.start:
-                together: list[Any] = loads(bodies[0])
-                return together
+                body = bodies[0]
+                return loads(body) if type(body) is memoryview else body.open()
             for body in bodies:
+                if type(body) is not memoryview:
+                    values.append(body.open())
+                    continue
                 try:
                     values.append(loads(body))
                 except AttributeError:
@@ -150,6 +173,13 @@ class Processes:
         return self._indices[worker]
 
     def _our_crew(self) -> Crew:
+        if self._crew is None:
+            with self._holding:
+                self._take_crew()
+        assert self._crew is not None
+        return self._crew
+
+    def _take_crew(self) -> Crew:
         if self._crew is None:
             self._crew = pool.take_crew(self._task, self._function, self._world, self._fingerprint)
             self._crew.words.share(*self._shares)
@@ -217,8 +247,9 @@ class Processes:
 
     def close(self, reuse: bool) -> None:
         """Gives the crew back."""
-        self._closed = True
-        crew, self._crew = self._crew, None
+        with self._holding:
+            self._closed = True
+            crew, self._crew = self._crew, None
         if crew is not None:
             surroundings = self._task.surroundings
             keeps_nothing = surroundings is None or surroundings.setup is None  # `state` is for one job

@@ -18,12 +18,13 @@ from allcores.errors import StartError
 from allcores.processes import wire
 from allcores.processes.channel import Channel, pair
 from allcores.processes.deaths import kill, stop_for_stack, verdict
+from allcores.processes.mail import Letter, Mail
 from allcores.processes.output import discard, last_words, open_output, room_bytes
 from allcores.processes.words import MOST_WORKERS, Words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from allcores.processes.forked import Forked
     from allcores.processes.fresh import Fresh
@@ -105,6 +106,7 @@ class Crew:
         self.imports = imports
         self.threaded = threaded
         self.words = Words.create(MOST_WORKERS, room_bytes())
+        self.mail = Mail(self.words)
         self._selector = selectors.DefaultSelector()
         self._bell, self._bell_end = pair()
         self._bell.setblocking(False)
@@ -248,6 +250,7 @@ class Crew:
         for seat in list(self._seats.values()):
             self._remove(seat)
         self._parent.stop()
+        self.mail.discard()
         self._close()
 
     def abandon(self) -> None:
@@ -386,24 +389,23 @@ class Crew:
             self.unwatch_room(channel, seat.on_channel)
         if mask & READ:
             try:
-                frames = channel.receive()
+                for kind, _, _, body in channel.receive():
+                    self._hear(seat, kind, body)
             except wire.BrokenStream as error:
                 self._break_off(seat, error)
                 return
-            for kind, _, _, body in frames:
-                self._hear(seat, kind, body)
             if channel.ended:
                 self.unwatch(channel)
                 self._suspect(seat)
 
     def _hear(self, seat: Seat, kind: int, body: bytes | bytearray) -> None:
         if kind == wire.DONE:
-            wall, cpu, last, runs = wire.open_done(body)
-            outcomes = shared_out([_outcome(*run) for run in runs], seat.printed)
+            wall, cpu, last, letters, runs = wire.open_done(body)
+            read = self.mail.receive(seat.number, runs) if letters else runs
+            outcomes = shared_out([_outcome(*each) for each in read], seat.printed)
             if outcomes:
                 seat.printed = []
-            if last:
-                seat.pieces -= 1
+            seat.pieces -= last
             if seat.worker is not None:
                 self._events.append(ItemsDone(seat.worker, outcomes, wall, cpu, last))
         elif kind == wire.READY:
@@ -472,6 +474,7 @@ class Crew:
             self._going.remove(seat)
         seat.close()
         self._seats.pop(seat.number, None)
+        self.mail.bury(seat.number)
         if seat.worker is not None:
             self._by_worker.pop(seat.worker, None)
 
@@ -486,6 +489,6 @@ def _parent(crew: Crew, portable: bool) -> Forked | Fresh:
     return Forked(crew)
 
 
-def _outcome(run: wire.Run, bodies: list[memoryview]) -> Outcome:
+def _outcome(run: wire.Run, bodies: Sequence[memoryview | Letter]) -> Outcome:
     start, stop, kind, retryable, _ = run
     return Outcome(start, stop, kind, tuple(bodies), sum(map(len, bodies)), retryable)

@@ -21,7 +21,7 @@ import struct
 import sys
 
 from allcores.processes import child
-from allcores.processes.words import LINE_WORDS, MOST_WORKERS, nameless
+from allcores.processes.words import LINE_WORDS, MOST_WORKERS, give_back, nameless
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,7 +60,6 @@ class Capture:
             self.words, self._watched_items = None, 0
             return
         self._files, self._shared = _open(words.handle, line)
-        os.close(words.handle)  # the function is to find no descriptor that it need not
         self._ends = [os.lseek(file, 0, os.SEEK_CUR) for file in self._files]
         self._kept_from = list(self._ends)
         self._note_ends()
@@ -142,7 +141,7 @@ class Capture:
         file, end = self._files[place], self._ends[place]
         if self._shared:
             end -= end % mmap.PAGESIZE
-            _free(file, self._kept_from[place], end)
+            give_back(file, self._kept_from[place], end)
             self._kept_from[place] = end
         else:
             os.ftruncate(file, 0)
@@ -232,15 +231,6 @@ def _base(line: int, number: int) -> int:
     return (2 * line + number - 1) * REGION_BYTES
 
 
-def _free(file: int, start: int, stop: int) -> None:
-    """Gives memory back, whole pages of it; where that is impossible it goes with the crew."""
-    try:
-        with mmap.mmap(file, stop - start, offset=start) as mapped:
-            mapped.madvise(mmap.MADV_REMOVE)
-    except (AttributeError, OSError, ValueError):
-        pass
-
-
 # -- the caller's side --------------------------------------------------------------------------------
 
 
@@ -270,7 +260,7 @@ def last_words(words: Words, line: int) -> str:
 def discard(words: Words, line: int) -> None:
     """A worker is gone: its regions are empty again."""
     if os.name == "posix" and os.fstat(words.handle).st_size >= _base(line, 3):
-        _free(words.handle, _base(line, 1), _base(line, 3))
+        give_back(words.handle, _base(line, 1), _base(line, 3))
 
 
 def _unsent(words: Words, line: int, number: int) -> bytes:

@@ -140,6 +140,7 @@ def give_back(crew: Crew, reuse: bool) -> None:
     if crew.threaded:
         _pool.threaded.add(crew.key)
     keep = crew.release(reuse and not _pool.over)
+    crew.mail.shrink()
     ended = []
     with _pool.lock:
         if keep:

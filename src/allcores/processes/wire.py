@@ -46,13 +46,16 @@ HEADER = struct.Struct("=BBBxIQ")  # magic, kind, descriptors, number, length of
 STATUS = struct.Struct("=i")
 PID = struct.Struct("=i")
 PIECE_HEAD = struct.Struct("=QQQ?B")  # first index, behind the last index, epoch, timed, form
-DONE_HEAD = struct.Struct("=dd?I")  # wall seconds, thread CPU seconds, last, number of runs
+DONE_HEAD = struct.Struct(
+    "=dd??I"
+)  # wall seconds, thread CPU seconds, last, letters among it, number of runs
 RUN = struct.Struct("=QQB?I")  # first index, behind the last index, kind, retryable, number of bodies
 SETUP_HEAD = struct.Struct("=Q")  # length of the world
 
 # The forms of a piece. Values that are reported have the same two: as many bodies as items, or one for all.
 EACH = 0  # a pickle of each item, behind their lengths
 TOGETHER = 1  # one pickle of all: a list or a range
+LETTERS = 2  # added to the form: instead of pickles there may be letters (see ``mail``)
 
 # The kinds of a run: the same numbers as in core.events, which imports more than a child should.
 VALUES, NODE, ERROR = 0, 1, 2
@@ -177,18 +180,23 @@ def lengths_of(bodies: Sequence[Bytes]) -> bytes:
 
 
 def done_head(
-    wall_seconds: float, cpu_seconds: float, last: bool, runs: Iterable[Run], bodies: Sequence[Bytes]
+    wall_seconds: float,
+    cpu_seconds: float,
+    last: bool,
+    letters: bool,
+    runs: Iterable[Run],
+    bodies: Sequence[Bytes],
 ) -> bytes:
     """A DONE frame up to where its bodies begin."""
     packed = [RUN.pack(*run) for run in runs]
-    head = DONE_HEAD.pack(wall_seconds, cpu_seconds, last, len(packed))
+    head = DONE_HEAD.pack(wall_seconds, cpu_seconds, last, letters, len(packed))
     content = b"".join((head, *packed, lengths_of(bodies)))
     return frame_head(DONE, len(content) + sum(map(len, bodies))) + content
 
 
-def open_done(body: bytes | bytearray) -> tuple[float, float, bool, list[tuple[Run, list[memoryview]]]]:
-    """Wall seconds, CPU seconds, last, and each run with its bodies. The bodies are not opened."""
-    wall_seconds, cpu_seconds, last, count = DONE_HEAD.unpack_from(body)
+def open_done(body: bytes | bytearray) -> tuple[float, float, bool, bool, list[tuple[Run, list[memoryview]]]]:
+    """Wall seconds, CPU seconds, last, letters, and each run with its bodies. The bodies are not opened."""
+    wall_seconds, cpu_seconds, last, letters, count = DONE_HEAD.unpack_from(body)
     runs: list[Run] = []
     position = DONE_HEAD.size
     for _ in range(count):
@@ -207,4 +215,4 @@ def open_done(body: bytes | bytearray) -> tuple[float, float, bool, list[tuple[R
             position += length
         index += run[4]
         opened.append((run, bodies))
-    return wall_seconds, cpu_seconds, last, opened
+    return wall_seconds, cpu_seconds, last, letters, opened

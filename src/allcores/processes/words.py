@@ -2,8 +2,9 @@
 
 Line 0 holds the cancel epoch: a worker ends its piece when the epoch is not the one the piece was sent in.
 Every other line belongs to one worker: [index of the running item + 1, or 0; the monotonic nanoseconds at
-which it began; up to where its output was sent: see ``output``]. ``tasks.place`` names the words that tell a worker
-where it is. The memory has no name in the file system (Windows: a name that only handles keep alive).
+which it began; up to where its output was sent, two words (see ``output``); how many of its letters the caller has
+read (see ``mail``)]. ``tasks.place`` names the words that tell a worker where it is. The memory has no name in the
+file system (Windows: a name that only handles keep alive).
 A line is as long as a cache line, so that workers do not slow each other down; a word is written in one go.
 """
 
@@ -85,7 +86,7 @@ class Words:
     def clear(self, line: int) -> None:
         """Makes a line ready for its next worker."""
         word = line * LINE_WORDS
-        for each in (word, word + 1, word + 2, word + 3, word + DREW):
+        for each in (word, word + 1, word + 2, word + 3, word + 4, word + DREW):
             self.view[each] = 0
 
     def close(self) -> None:
@@ -95,6 +96,15 @@ class Words:
         if self.handle >= 0:
             os.close(self.handle)
             self.handle = -1
+
+
+def give_back(descriptor: int, start: int, stop: int) -> None:
+    """Gives memory of such a file back, whole pages of it; where that is impossible it goes with the file."""
+    try:
+        with mmap.mmap(descriptor, stop - start, offset=start) as mapped:
+            mapped.madvise(mmap.MADV_REMOVE)
+    except (AttributeError, OSError, ValueError):
+        pass
 
 
 def nameless(size_bytes: int) -> int:

@@ -11,7 +11,7 @@ import sys
 from sys import getrefcount
 from time import monotonic_ns, perf_counter, thread_time
 
-from allcores.processes import child, wire
+from allcores.processes import child, mail, wire
 from allcores.processes.loading import load, tell_failure
 from allcores.processes.output import Capture
 from allcores.processes.words import LINE_WORDS, Words
@@ -51,7 +51,7 @@ def work(
         raise
     capture = Capture(words, line)
     child.send(sock, wire.frame(wire.READY))
-    Worker(sock, words.view, line, task, capture).serve(decoder or wire.Decoder(), frames)
+    Worker(sock, words, line, task, capture).serve(decoder or wire.Decoder(), frames)
 
 
 class Report:
@@ -100,11 +100,13 @@ class Report:
 class Worker:
     """One worker: its channel, its line of words, its task."""
 
-    def __init__(
-        self, sock: _socket.socket, words: memoryview, line: int, task: Task, capture: Capture
-    ) -> None:
+    def __init__(self, sock: _socket.socket, words: Words, line: int, task: Task, capture: Capture) -> None:
         self._sock = sock
-        self._words = words
+        self._memory = words
+        self._words = words.view
+        self._outbox = mail.Outbox(words, line)
+        self._aside = mail.Aside() if mail.is_possible() else None
+        self._letters = False  # among what is to be sent
         self._word = line * LINE_WORDS
         self._task = task
         self._capture = capture
@@ -135,7 +137,7 @@ class Worker:
     def _let_go(self) -> None:
         """In a fork that the user's function made: it must not hold our channel, nor go on with our work."""
         self._sock.close()
-        self._words.release()
+        self._memory.close()
         self._capture.let_go()
 
     def _run_piece(self, body: bytes | bytearray) -> None:
@@ -144,15 +146,19 @@ class Worker:
         inner_threads.follow(self._words[place.INNER_THREADS])
         self._wall, self._cpu = perf_counter(), thread_time()
         try:
-            if form == wire.TOGETHER:
-                self._run_items(start, stop, _one_by_one(pickling.loads(data)), None, epoch, timed)
+            loads = self._open if form & wire.LETTERS else pickling.loads
+            if form & wire.TOGETHER:
+                self._run_items(start, stop, _one_by_one(loads(data)), None, epoch, timed)
             else:
-                self._run_items(start, stop, _cut(data, stop - start), pickling.loads, epoch, timed)
+                self._run_items(start, stop, _cut(data, stop - start), loads, epoch, timed)
         except ValueError:
             if self._sock.fileno() >= 0:
                 raise
             child.flush_output()  # a fork has come back from the user's function
             os._exit(0)
+
+    def _open(self, body: memoryview) -> Any:
+        return mail.read(self._memory.handle, body).open() if mail.is_letter(body) else pickling.loads(body)
 
     def _run_items(
         self,
@@ -164,7 +170,7 @@ class Worker:
         timed: bool,
     ) -> None:
         words, word = self._words, self._word
-        run, dumps = self._capture.watched(self._task.run), pickling.dumps
+        run, pickle = self._capture.watched(self._task.run), self._pickle
         begin = self._task.begin
         reducing = self._task.reduction is not None
         settle = self._reduce if reducing else self._pickle_together
@@ -200,7 +206,7 @@ class Worker:
                     if values:
                         settle(report, index)
                     try:
-                        bodies.append(dumps(output, 5))
+                        bodies.append(pickle(output))
                     except BaseException:
                         self._dump_by_value(report, index, output)
                 output = None
@@ -222,7 +228,7 @@ class Worker:
         if not values:
             return
         try:
-            report.together(stop, pickling.dumps(values if len(values) > 1 else values[0], 5))
+            report.together(stop, self._pickle(values if len(values) > 1 else values[0]))
         except BaseException:  # no memory: maybe there is enough for some of them
             self._add_values(report, values)
         values.clear()
@@ -257,7 +263,7 @@ class Worker:
         index = report.start
         for output in outputs:
             try:
-                report.bodies.append(pickling.dumps(output, 5))
+                report.bodies.append(self._pickle(output))
             except BaseException:
                 self._dump_by_value(report, index, output)
             index += 1
@@ -266,7 +272,7 @@ class Worker:
     def _add_node(self, report: Report, stop: int, value: Any) -> None:
         index = report.start
         try:
-            body = pickling.dumps(value, 5)
+            body = self._pickle(value)
         except BaseException:
             try:
                 body = pickling.dump_result(value, index)
@@ -274,6 +280,22 @@ class Worker:
                 self._failed(report, index, error, retryable=False)
                 return
         report.node(stop, body)
+
+    def _pickle(self, output: Any) -> bytes:
+        """A result as a pickle or, if it is large, a letter."""
+        aside = self._aside
+        if aside is None:
+            return pickling.dumps(output, 5)
+        aside.buffers.clear()
+        body = pickling.dumps(output, 5, buffer_callback=aside)
+        if not mail.wants_letter(body, aside.buffers):
+            return body
+        letter = self._outbox.post(body, aside.buffers)
+        if letter is None:
+            return pickling.dumps(output, 5) if aside.buffers else body
+        aside.buffers.clear()
+        self._letters = True
+        return letter
 
     def _dump_by_value(self, report: Report, index: int, output: Any) -> None:
         try:
@@ -308,7 +330,10 @@ class Worker:
         if self._may_draw:
             self._may_draw = False
             self._words[self._word + place.DREW] = generators.drawn()
-        head = wire.done_head(wall - self._wall, cpu - self._cpu, last, report.runs, report.bodies)
+        head = wire.done_head(
+            wall - self._wall, cpu - self._cpu, last, self._letters, report.runs, report.bodies
+        )
+        self._letters = False
         self._words[self._word] = 0
         child.flush_output()
         printed = self._capture.take(report.start - 1)

@@ -77,13 +77,18 @@ def load_task(data: bytes) -> Task:
     return loaded
 
 
-def dump_item(item: Any, index: int) -> tuple[bytes, Definitions]:
-    """An item as bytes, and the definitions of ``__main__`` that a worker needs for it. Raises Unpicklable."""
+def dump_item(item: Any, index: int, aside: Any = None) -> tuple[bytes, Definitions]:
+    """An item as bytes, and the definitions of ``__main__`` that a worker needs for it. Raises Unpicklable.
+
+    ``aside`` may take large buffers out of the pickle (see ``mail.Aside``).
+    """
     try:
-        data = dumps(item, PROTOCOL)
+        data = dumps(item, PROTOCOL, buffer_callback=aside)
         if MULTIPROCESSING_MAIN in sys.modules and MULTIPROCESSING_MAIN.encode() in data:
             raise ImportError(f"{MULTIPROCESSING_MAIN} cannot be imported elsewhere")
     except Exception as first:
+        if aside is not None:
+            aside.buffers.clear()
         try:
             file = BytesIO()
             pickler = _recording_by_value(file)
@@ -175,7 +180,7 @@ def class_by_token(token: str) -> type:
     return found
 
 
-def loads_slotted(data: Any) -> Any:
+def loads_slotted(data: Any, buffers: Any = None) -> Any:
     """An object again whose class has slots here and, having travelled by value, had none where it was pickled."""
     import pickle
 
@@ -195,7 +200,7 @@ def loads_slotted(data: Any) -> Any:
                     object.__setattr__(target, name, value)
 
     Slotted.dispatch = {**base.dispatch, pickle.BUILD[0]: Slotted.load_build}
-    return Slotted(BytesIO(data)).load()
+    return Slotted(BytesIO(data), buffers=buffers).load()
 
 
 # -- by name ------------------------------------------------------------------------------------------------
