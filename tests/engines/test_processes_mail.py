@@ -292,6 +292,17 @@ def test_a_fork_of_the_caller_holds_no_mail_and_the_caller_goes_on():
         assert made.finish() == [MEGABYTE] * 8
 
 
+def test_a_program_that_a_task_starts_holds_neither_mail_nor_channel():
+    def descriptors(n):
+        code = "import os; print([os.path.realpath(f'/proc/self/fd/{n}') for n in range(3, 64)])"
+        command = [sys.executable, "-c", code]
+        return subprocess.run(command, close_fds=False, capture_output=True, text=True).stdout
+
+    (held,) = run(descriptors, [1])
+    assert "memfd" not in held
+    assert "socket" not in held
+
+
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_fork_in_a_task_holds_only_what_it_prints_into_and_writes_no_mail(tmp_path):
     def leave_a_fork(n):

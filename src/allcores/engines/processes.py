@@ -70,7 +70,9 @@ class Processes:
             )
         self._task = task
         self._timed = timed
-        self._function, self._sent = pickling.dump_task(task)
+        aside = mail.Aside() if mail.is_possible() else None
+        self._function, self._sent = pickling.dump_task(task, aside)
+        self._captured = [bytes(each) for each in aside.buffers] if aside is not None else []
         self._world = world.capture()
         self._fingerprint, self._values = reached.look(task)
         self._crew: Crew | None = None
@@ -181,7 +183,10 @@ class Processes:
 
     def _take_crew(self) -> Crew:
         if self._crew is None:
-            self._crew = pool.take_crew(self._task, self._function, self._world, self._fingerprint)
+            self._crew = pool.take_crew(
+                self._task, self._function, self._captured, self._world, self._fingerprint
+            )
+            self._captured = []
             self._crew.words.share(*self._shares)
             if self._rung:
                 self._crew.ring()

@@ -98,11 +98,9 @@ class Crew:
         threaded: loading the function starts threads, so it is loaded after the fork.
     """
 
-    def __init__(
-        self, key: object, setup: bytes, imports: list[str], *, portable: bool, threaded: bool = False
-    ) -> None:
+    def __init__(self, key: object, imports: list[str], *, portable: bool, threaded: bool = False) -> None:
         self.key = key
-        self.setup = setup
+        self.setup = b""
         self.imports = imports
         self.threaded = threaded
         self.words = Words.create(MOST_WORKERS, room_bytes())

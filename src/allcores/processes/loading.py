@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 import allcores.tasks.task  # noqa: F401  (every function comes inside one)
-from allcores.processes import child, wire
+from allcores.processes import child, shelf, wire
 from allcores.tasks.pickling import load_task
 from allcores.tasks.world import apply, settle
 
@@ -13,14 +13,18 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import _socket
 
+    from allcores.processes.words import Words
     from allcores.tasks.task import Task
 
 
-def load(world: bytes, function: bytes) -> Task:
-    """Sets up the caller's world and loads the function in it."""
+def load(setup: wire.Bytes, words: Words) -> Task:
+    """Sets up the caller's world and loads the function in it, with what is on the shelf."""
+    world, function, sizes, buffers = wire.open_setup(setup)
+    if buffers is None:
+        buffers = shelf.take(words.handle, sizes)
     child.IS_CHILD = child.IS_LOADING = True
     applied = apply(world)
-    task = load_task(function)
+    task = load_task(function, buffers)
     settle(applied)
     child.IS_LOADING = False
     return task

@@ -18,6 +18,7 @@ import struct
 import sys
 from collections import deque
 
+from allcores.processes import shelf
 from allcores.processes.wire import BrokenStream
 from allcores.processes.words import LINE_WORDS, give_back
 from allcores.tasks.pickling import loads, loads_slotted
@@ -34,7 +35,7 @@ LARGE_BUFFER_BYTES = 1 << 16  # smaller ones ride in the pickle
 LARGE_PICKLE_BYTES = 1 << 20  # smaller ones ride in the frame
 MOST_UNREAD_BYTES = 1 << 27  # of a worker's letters; what is more waits in the channel until the caller reads
 KEPT_BYTES = 1 << 26  # of memory, by a crew that is idle
-CALLER_AREA = 1 << 52  # far behind what workers print (see ``output``)
+CALLER_AREA = shelf.START  # or behind what is on the shelf
 WORKER_AREAS = 1 << 53
 WORKER_AREA_BYTES = 1 << 36
 SMALLEST_PLACE_BYTES = 1 << 16
@@ -250,7 +251,21 @@ class Mail:
         self._words = words
         self._area = Area(CALLER_AREA, WORKER_AREAS)
         self._start = os.fstat(words.handle).st_size if is_possible() else 0  # of what may be cut off
+        self._shelf_bytes = 0
         self._returned: deque[int] = deque()  # filled by whatever thread drops a lease, at any moment
+
+    def shelve(self, contents: Sequence[bytes]) -> bool:
+        """Puts onto the shelf what all workers will have; whether that could be done. Before any mail."""
+        if not contents:
+            return False
+        try:
+            self._start = shelf.put(self._words.handle, contents)
+        except OSError:
+            self.discard()
+            return False
+        self._shelf_bytes = self._start - shelf.START
+        self._area = Area(self._start, WORKER_AREAS)
+        return True
 
     def post(self, pickle: bytes, buffers: Sequence[memoryview]) -> tuple[bytes, Lease] | None:
         """A letter, or None where it cannot be had. By one thread at a time, and not once the words are closed."""
@@ -277,7 +292,7 @@ class Mail:
 
     def shrink(self) -> None:
         """Gives back memory while no letter is under way, if it is much."""
-        if is_possible() and os.fstat(self._words.handle).st_blocks * 512 > KEPT_BYTES:
+        if is_possible() and os.fstat(self._words.handle).st_blocks * 512 > KEPT_BYTES + self._shelf_bytes:
             self.discard()
 
     def discard(self) -> None:

@@ -17,6 +17,7 @@ from allcores.processes.wire import setup_body
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
     from allcores.processes.forked import Zygote
@@ -105,9 +106,11 @@ def portable() -> bool:
     return not sys.platform.startswith("linux") or os.environ.get("ALLCORES_START") == "portable"
 
 
-def take_crew(task: Task, function: bytes, world: bytes, fingerprint: object) -> Crew:
+def take_crew(
+    task: Task, function: bytes, captured: Sequence[bytes], world: bytes, fingerprint: object
+) -> Crew:
     """A crew for this function in this world: one that waits, or a new one."""
-    key = (function, world, fingerprint, portable())
+    key = (function, tuple(map(hash, captured)), world, fingerprint, portable())
     refused: list[Crew] = []
     found = None
     with _pool.lock:
@@ -125,11 +128,11 @@ def take_crew(task: Task, function: bytes, world: bytes, fingerprint: object) ->
         end_crew(crew)
     crew = Crew(
         key,
-        setup_body(world, function),
         wanted_imports(task),
         portable=portable(),
         threaded=key in _pool.threaded,
     )
+    crew.setup = setup_body(world, function, captured, crew.mail.shelve(captured))
     with _pool.lock:
         _pool.crews.add(crew)
     return crew

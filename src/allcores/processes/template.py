@@ -68,12 +68,11 @@ class Template:
                     os.kill(pid, 9)
 
     def _set_up(self, body: bytes | bytearray, late: bool) -> None:
-        world, function = wire.open_setup(body)
         if late:
-            self._obtain = lambda: load(world, function)
+            self._obtain = lambda: load(body, self._words)
         else:
             try:
-                task = load(world, function)
+                task = load(body, self._words)
             except BaseException as error:
                 tell_failure(self._sock, error)
             self._obtain = lambda: task

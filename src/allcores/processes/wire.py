@@ -11,6 +11,7 @@ import struct
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from typing import Any
 
     Bytes = bytes | bytearray | memoryview
     Frame = tuple[int, int, int, bytes | bytearray]  # kind, number, descriptors, body
@@ -50,7 +51,9 @@ DONE_HEAD = struct.Struct(
     "=dd??I"
 )  # wall seconds, thread CPU seconds, last, letters among it, number of runs
 RUN = struct.Struct("=QQB?I")  # first index, behind the last index, kind, retryable, number of bodies
-SETUP_HEAD = struct.Struct("=Q")  # length of the world
+SETUP_HEAD = struct.Struct(
+    "=QQ?I"
+)  # lengths of world and function; whether the buffers are shelved; how many
 
 # The forms of a piece. Values that are reported have the same two: as many bodies as items, or one for all.
 EACH = 0  # a pickle of each item, behind their lengths
@@ -162,16 +165,24 @@ class Decoder:
         self._body_head = head
 
 
-def setup_body(world: bytes, function: bytes) -> bytes:
-    """The body of a SETUP frame."""
-    return SETUP_HEAD.pack(len(world)) + world + function
+def setup_body(world: bytes, function: bytes, buffers: Sequence[bytes] = (), shelved: bool = False) -> bytes:
+    """The body of a SETUP frame; buffers that are shelved travel otherwise, and only their lengths in here."""
+    head = SETUP_HEAD.pack(len(world), len(function), shelved, len(buffers))
+    contents = () if shelved else buffers
+    return b"".join((head, lengths_of(buffers), world, function, *contents))
 
 
-def open_setup(body: Bytes) -> tuple[bytes, bytes]:
-    """The world and the function in a SETUP frame."""
-    (length,) = SETUP_HEAD.unpack_from(body)
-    border = SETUP_HEAD.size + length
-    return bytes(body[SETUP_HEAD.size : border]), bytes(body[border:])
+def open_setup(body: Bytes) -> tuple[bytes, bytes, Sequence[int], list[Any] | None]:
+    """World, function, and the lengths of the buffers in a SETUP frame; and these, unless they are shelved."""
+    world_bytes, function_bytes, shelved, count = SETUP_HEAD.unpack_from(body)
+    lengths = struct.unpack_from(f"={count}Q", body, SETUP_HEAD.size)
+    start = SETUP_HEAD.size + 8 * count
+    parts = []
+    for length in (world_bytes, function_bytes, *(() if shelved else lengths)):
+        parts.append(memoryview(body)[start : start + length])
+        start += length
+    world, function, *buffers = parts
+    return bytes(world), bytes(function), lengths, None if shelved else [bytearray(each) for each in buffers]
 
 
 def lengths_of(bodies: Sequence[Bytes]) -> bytes:

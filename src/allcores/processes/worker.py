@@ -286,16 +286,17 @@ class Worker:
         aside = self._aside
         if aside is None:
             return pickling.dumps(output, 5)
-        aside.buffers.clear()
-        body = pickling.dumps(output, 5, buffer_callback=aside)
-        if not mail.wants_letter(body, aside.buffers):
-            return body
-        letter = self._outbox.post(body, aside.buffers)
-        if letter is None:
-            return pickling.dumps(output, 5) if aside.buffers else body
-        aside.buffers.clear()
-        self._letters = True
-        return letter
+        try:
+            body = pickling.dumps(output, 5, buffer_callback=aside)
+            if not mail.wants_letter(body, aside.buffers):
+                return body
+            letter = self._outbox.post(body, aside.buffers)
+            if letter is None:
+                return pickling.dumps(output, 5) if aside.buffers else body
+            self._letters = True
+            return letter
+        finally:
+            aside.buffers.clear()  # they hold the result, and a bytearray among them cannot be resized meanwhile
 
     def _dump_by_value(self, report: Report, index: int, output: Any) -> None:
         try:
@@ -382,6 +383,9 @@ def main() -> None:
     handle, size_bytes, line = (int(argument) for argument in sys.argv[3:6])
     sock = _shared_socket() if sys.argv[2] == "stdin" else child.channel(int(sys.argv[2]))
     words = Words(handle, size_bytes)
+    if sys.platform != "win32":  # programs that the function starts are to find no descriptor of ours
+        os.set_inheritable(sock.fileno(), False)
+        os.set_inheritable(handle, False)
     _hold_lifeline()
     sys.modules["__main__"].__dict__.pop("main", None)
     sys.argv[:] = [""]
@@ -392,9 +396,9 @@ def main() -> None:
         if not count:
             os._exit(0)
         frames = decoder.filled(count)
-    world, function = wire.open_setup(frames.pop(0)[3])
+    setup = frames.pop(0)[3]
 
-    child.live(lambda: work(sock, words, line, lambda: load(world, function), decoder, frames))
+    child.live(lambda: work(sock, words, line, lambda: load(setup, words), decoder, frames))
 
 
 def _shared_socket() -> Any:

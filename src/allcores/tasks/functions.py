@@ -45,8 +45,8 @@ class PlainPickler(Pickler):
     ``record`` is told every class and function, so that those of ``__main__`` can be taken down.
     """
 
-    def __init__(self, file: BytesIO, record: Callable[[Any, Any], None]) -> None:
-        super().__init__(file, 5)
+    def __init__(self, file: BytesIO, record: Callable[[Any, Any], None], aside: Any = None) -> None:
+        super().__init__(file, 5, buffer_callback=aside)
         self.recorded: dict[str, Any] = {}
         self._record = record
         self._globals: dict[int, dict[str, Any]] = {}

@@ -55,23 +55,26 @@ __all__ = [
 ]
 
 
-def dump_task(task: Task) -> tuple[bytes, Definitions]:
-    """The task as bytes, and the definitions of ``__main__`` that travel in them. Raises Unpicklable."""
+def dump_task(task: Task, aside: Any = None) -> tuple[bytes, Definitions]:
+    """The task as bytes, and the definitions of ``__main__`` that travel in them. Raises Unpicklable.
+
+    ``aside`` may take large buffers out of the pickle (see ``mail.Aside``).
+    """
     _know_the_other_main()
-    plain = None if _registered_by_value() else _plain(task)
+    plain = None if _registered_by_value() else _plain(task, aside)
     if plain is not None and MAIN not in plain and not any(name in plain for name in GENERATORS):
         return plain + dumps({}, PROTOCOL), {}
     try:
-        return _by_value(task)
+        return _by_value(task, aside)
     except Exception as error:
         from allcores.tasks.culprit import unpicklable_function
 
         raise unpicklable_function(task, error) from error
 
 
-def load_task(data: bytes) -> Task:
+def load_task(data: bytes, buffers: Any = None) -> Task:
     """The task again; what travelled with it is installed in ``__main__`` first."""
-    task, definitions = _load_pair(data)
+    task, definitions = _load_pair(data, buffers)
     _install(definitions)
     loaded: Task = task
     return loaded
@@ -206,9 +209,9 @@ def loads_slotted(data: Any, buffers: Any = None) -> Any:
 # -- by name ------------------------------------------------------------------------------------------------
 
 
-def _plain(value: Any) -> bytes | None:
+def _plain(value: Any, aside: Any = None) -> bytes | None:
     try:
-        return dumps(value, PROTOCOL)
+        return dumps(value, PROTOCOL, buffer_callback=aside)
     except Exception:
         return None
 
@@ -263,35 +266,38 @@ def _know_the_other_main() -> None:
         cloudpickle.register_pickle_by_value(module)
 
 
-def _by_value(value: Any) -> tuple[bytes, Definitions]:
+def _by_value(value: Any, aside: Any = None) -> tuple[bytes, Definitions]:
     """One value, and what it needs of ``__main__``, as two pickles that share their objects."""
     if not _registered_by_value():
         try:
             file = BytesIO()
-            return _dump_pair(PlainPickler(file, _record), file, value)
+            return _dump_pair(PlainPickler(file, _record, aside), file, value, aside)
         except Exception:
             pass  # it needs cloudpickle, or that will say why it cannot travel
     file = BytesIO()
-    return _dump_pair(_recording_by_value(file), file, value)
+    return _dump_pair(_recording_by_value(file, aside), file, value, aside)
 
 
-def _dump_pair(pickler: Any, file: BytesIO, value: Any) -> tuple[bytes, Definitions]:
+def _dump_pair(pickler: Any, file: BytesIO, value: Any, aside: Any) -> tuple[bytes, Definitions]:
+    buffers: list[Any] = [] if aside is None else aside.buffers
+    buffers.clear()  # of an earlier attempt
     pickler.dump(value)
     recorded: Definitions = {}
     while len(recorded) < len(pickler.recorded):  # what is recorded may lead to more
         recorded = dict(pickler.recorded)
-        border = file.tell()
+        border, taken = file.tell(), len(buffers)
         pickler.dump(recorded)
         if len(recorded) < len(pickler.recorded):
             file.seek(border)
             file.truncate()
+            del buffers[taken:]
     if not recorded:
         pickler.dump(recorded)
     return file.getvalue(), recorded
 
 
-def _load_pair(data: bytes) -> tuple[Any, Definitions]:
-    unpickler = Unpickler(BytesIO(data))
+def _load_pair(data: bytes, buffers: Any = None) -> tuple[Any, Definitions]:
+    unpickler = Unpickler(BytesIO(data), buffers=buffers)
     return unpickler.load(), unpickler.load()
 
 
@@ -308,14 +314,14 @@ def _refuse_files(value: Any) -> None:
 _classes: dict[str, Any] = {}
 
 
-def _recording_by_value(file: BytesIO) -> Any:
+def _recording_by_value(file: BytesIO, aside: Any = None) -> Any:
     """A cloudpickle pickler that takes down what it sends of ``__main__``."""
     if "recording" not in _classes:
         from cloudpickle import cloudpickle
 
         class Recording(cloudpickle.Pickler):  # type: ignore[misc]
-            def __init__(self, file: BytesIO) -> None:
-                super().__init__(file, PROTOCOL)
+            def __init__(self, file: BytesIO, aside: Any) -> None:
+                super().__init__(file, PROTOCOL, aside)
                 self.recorded: Definitions = {}
 
             def reducer_override(self, value: Any) -> Any:
@@ -329,7 +335,7 @@ def _recording_by_value(file: BytesIO) -> Any:
                 return super().reducer_override(value)
 
         _classes["recording"] = Recording
-    return _classes["recording"](file)
+    return _classes["recording"](file, aside)
 
 
 def _by_token(file: BytesIO) -> Any:
