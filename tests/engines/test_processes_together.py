@@ -2,18 +2,21 @@
 
 import functools
 import os
+import signal
 import sys
+from pathlib import Path
 
 import pytest
 from driver import Job, job, run
 from work import square
 
-from allcores.core.events import VALUES, ItemsDone
+from allcores.core.events import VALUES, ItemsDone, WorkerLost
 from allcores.engines.packed import Each, Together
 from allcores.engines.processes import shutdown
 from allcores.errors import Unpicklable
 from allcores.processes import wire
 from allcores.processes.channel import Channel
+from allcores.tasks import pickling
 
 RECORDS = [{"id": i, "name": "same", "ok": True, "price": i / 2} for i in range(200)]
 
@@ -200,3 +203,46 @@ def test_one_plain_result_alone_is_itself():
         assert any(isinstance(event, ItemsDone) for event in made.events)
     finally:
         made.close()
+
+
+def test_a_worker_that_is_killed_while_it_loads_items_blames_the_first_of_them():
+    def die_at_the_next_load(n):
+        if n == 1:
+            pickling.loads = lambda data: os.kill(os.getpid(), signal.SIGKILL)
+        return n
+
+    with job(die_at_the_next_load, range(8), workers=1, chunk=2) as made:
+        results = made.finish()
+        assert [lost.running for lost in made.lost] == [2]
+        assert [results[n] for n in (0, 1, 3, 4, 5, 6, 7)] == [0, 1, 3, 4, 5, 6, 7]
+
+
+def test_items_for_which_a_worker_has_no_memory_are_errors_and_the_worker_goes_on():
+    resource = pytest.importorskip("resource")
+
+    def leave_little(text):
+        limit = resource.RLIM_INFINITY
+        if text == "little":
+            pages = int(Path("/proc/self/statm").read_text().split()[0])
+            limit = pages * os.sysconf("SC_PAGE_SIZE") + 30_000_000  # enough to tell of it
+        resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
+        return os.getpid(), len(text)
+
+    chunks = [["little"], ["x" * 100_000_000, "with it"], ["last"]]
+    made = Job(leave_little, [], workers=1)
+    told = []
+    try:
+        made.boot()
+        for n, items in enumerate(chunks):
+            made.engine.send(0, made.engine.pack(n, items), n, n, n + len(items))
+            while len(told) <= n:
+                events = made.engine.wait(20)
+                assert not any(isinstance(event, WorkerLost) for event in events)
+                outcomes = [each for event in events for each in getattr(event, "outcomes", ())]
+                told += [made.engine.unpack(each) for each in outcomes]
+    finally:
+        made.close()
+    (((worker, _),), error, ((other, _),)) = told
+    assert worker == other
+    assert isinstance(error, Unpicklable)
+    assert "not enough memory for item 1" in str(error)

@@ -148,7 +148,7 @@ class Worker:
         try:
             loads = self._open if form & wire.LETTERS else pickling.loads
             if form & wire.TOGETHER:
-                self._run_items(start, stop, _one_by_one(loads(data)), None, epoch, timed)
+                self._run_together(start, stop, data, loads, epoch, timed)
             else:
                 self._run_items(start, stop, _cut(data, stop - start), loads, epoch, timed)
         except ValueError:
@@ -156,6 +156,22 @@ class Worker:
                 raise
             child.flush_output()  # a fork has come back from the user's function
             os._exit(0)
+
+    def _run_together(
+        self, start: int, stop: int, data: memoryview, loads: Callable[[Any], Any], epoch: int, timed: bool
+    ) -> None:
+        """Whatever happens while these are loaded, one item has to answer for it, or they would be sent for ever."""
+        if timed:
+            self._words[self._word + 1] = monotonic_ns()
+        self._words[self._word] = start + 1
+        try:
+            items = loads(data)
+        except BaseException as error:  # no memory
+            report = Report(start)
+            self._not_rebuilt(report, start, error)
+            self._flush(report, last=True)
+        else:
+            self._run_items(start, stop, _one_by_one(items), None, epoch, timed)
 
     def _open(self, body: memoryview) -> Any:
         return mail.read(self._memory.handle, body).open() if mail.is_letter(body) else pickling.loads(body)

@@ -108,6 +108,12 @@ def unpicklable_definitions(definitions: dict[str, Any], index: int, error: Base
 
 def item_not_rebuilt(index: int, error: BaseException) -> Unpicklable:
     """The error for an item that arrived in a worker and could not be made an object again."""
+    if isinstance(error, MemoryError):
+        message = (
+            f"a worker process has not enough memory for item {index} and what travels with it. "
+            "Use a smaller chunksize, or fewer workers (n_jobs), or engine='threads'."
+        )
+        return Unpicklable(message, "item", "item", index)
     message = (
         f"item {index} cannot be rebuilt in a worker process: {_short(error)}. "
         "Make its class importable there and its pickling complete (see __reduce__), or use engine='threads'."
