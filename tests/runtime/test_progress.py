@@ -6,7 +6,6 @@ import sys
 import pytest
 
 import allcores as ac
-from allcores.runtime import progress
 
 WAYS = [
     {"engine": "inline"},
@@ -93,13 +92,15 @@ def test_a_missing_tqdm_says_what_to_install_before_anything_runs(monkeypatch):
     assert ran == []
 
 
-def test_text_is_written_beside_the_bar_and_not_into_it(capsys):
-    bar = progress.Progress("work")
-    bar.begin(3)
-    bar.show(1)
-    with progress.bars_aside():
-        sys.stderr.write("a line\n")
-    bar.close(3)
-    before, _, after = capsys.readouterr().err.partition("a line\n")
-    assert before.endswith("\r")
-    assert "work: 100%" in after
+def test_what_items_print_stands_beside_the_bar_and_not_in_it(capsys):
+    def speak(x):
+        print(f"item {x}", file=sys.stderr)
+        return x
+
+    assert ac.map(speak, range(3), progress="work", engine="processes", n_jobs=2, chunksize=1) == [0, 1, 2]
+    written = capsys.readouterr().err
+    for x in range(3):
+        before, said, _ = written.partition(f"item {x}\n")
+        assert said
+        assert before.endswith(("\r", "\n")), "the bar was taken off the line"
+    assert written.rindex("work: 100%") > written.index("item 2")

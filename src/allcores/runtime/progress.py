@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from typing import Any
 
 
@@ -50,14 +46,3 @@ class Progress:
                 self.show(settled)
             finally:
                 self._bar.close()
-
-
-@contextlib.contextmanager
-def bars_aside() -> Iterator[None]:
-    """While text is written to the terminal: bars are taken away and drawn again behind it."""
-    tqdm = getattr(sys.modules.get("tqdm"), "tqdm", None)
-    if tqdm is None or not getattr(tqdm, "_instances", None):
-        yield
-        return
-    with tqdm.external_write_mode():
-        yield

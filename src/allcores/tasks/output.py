@@ -19,7 +19,7 @@ from allcores.tasks.run import ONCE, Attempts, Ledger, run_items
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from typing import Any
 
     from allcores.core.events import Printed
@@ -98,12 +98,24 @@ def run_keeping(
     return shared_out(outcomes, sink.printed)
 
 
-def show(printed: Iterable[Printed]) -> None:
+def show(printed: Sequence[Printed]) -> None:
     """Writes what items have printed to where the caller's output goes now."""
-    for _, number, text in printed:
-        stream = sys.stdout if number == 1 else sys.stderr
-        if stream is not None:
-            _write(stream, text)
+    if not printed:
+        return
+    with _bars_aside():
+        for _, number, text in printed:
+            stream = sys.stdout if number == 1 else sys.stderr
+            if stream is not None:
+                _write(stream, text)
+
+
+def _bars_aside() -> contextlib.AbstractContextManager[None]:
+    """While text is written: progress bars are taken off the screen, and drawn again behind it."""
+    tqdm = getattr(sys.modules.get("tqdm"), "tqdm", None)
+    if tqdm is None or not getattr(tqdm, "_instances", None):
+        return contextlib.nullcontext()
+    aside: contextlib.AbstractContextManager[None] = tqdm.external_write_mode()
+    return aside
 
 
 def shown(outcome: Outcome, outputs: list[Any]) -> Iterator[list[Any]]:
