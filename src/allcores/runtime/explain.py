@@ -6,6 +6,7 @@ import time
 
 from allcores.core.plan import INLINE, PROCESSES, Plan
 from allcores.errors import Unpicklable
+from allcores.runtime.lateness import Probing
 from allcores.tasks.coroutines import Begun, probing
 from allcores.tasks.run import run_items
 from allcores.tasks.surroundings import Inline
@@ -37,7 +38,7 @@ def explained(planner: Planner, source: Source) -> Plan:
         if not len(items):
             break
         planner.item_begins(items)
-        with Inline(planner.task):
+        with Inline(planner.task), Probing(nothing_known=first == 0) as probe:
             began, cpu_began = time.perf_counter(), time.thread_time()
             outcomes = run_items(probing(planner.task), first, items, stop_on_error=True)
             seconds, cpu_seconds = time.perf_counter() - began, time.thread_time() - cpu_began
@@ -48,6 +49,7 @@ def explained(planner: Planner, source: Source) -> Plan:
         if isinstance(outcomes[0].body, BaseException):
             raise outcomes[0].body
         planner.observe(items, outcomes, seconds, cpu_seconds)
+        planner.observe_lateness(probe.share)
     if source.error is not None:
         raise source.error
     if not source.pulled:

@@ -12,19 +12,13 @@ import sys
 import threading
 import time
 
-from allcores.processes import presence
-from allcores.runtime.machine import cpu_clock, run_delay_clock
+from allcores.runtime.lateness import SLEEP_SECONDS, WARM_PATIENCE_SECONDS, Lateness, patience
+from allcores.runtime.machine import cpu_clock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from allcores.runtime.caller import Caller
 
-PROBE_SLEEP_SECONDS = 0.0005
-LATE_SECONDS = 0.002
-WARM_PATIENCE_SECONDS = 0.0015
-COLD_PATIENCE_SECONDS = 0.006
 REACTOR_PATIENCE_SECONDS = 0.005
 TURN_SECONDS = 0.05
 PARK_AFTER_SECONDS = 0.1
@@ -41,9 +35,6 @@ class Helper:
         self._item_cpu_began = 0.0
         self._computing_since = 0.0  # when imports inside the running items were last seen to go on
         self._modules = 0
-        self._run_delay: Callable[[], float] = float
-        self._probed_seconds = 0.0
-        self._late_seconds = 0.0
         _thread.start_new_thread(self._help, ())  # unlike threading.Thread.start it waits for nothing
 
     def wake(self) -> None:
@@ -64,8 +55,7 @@ class Helper:
                 pump.engine.ring()
 
     def _watch(self) -> None:
-        self._run_delay = run_delay_clock()
-        caller = self._caller
+        caller, lateness = self._caller, Lateness()
         idle_since = time.monotonic()
         while not caller.closed:
             since = caller.away_since
@@ -78,7 +68,7 @@ class Helper:
                 continue
             idle_since = time.monotonic()
             if caller.pump.engine is None:
-                self._watch_item(since)
+                self._watch_item(since, lateness)
             else:
                 self._react(since)
 
@@ -89,53 +79,39 @@ class Helper:
             self._wake.wait()
         self._parked = False
 
-    def _watch_item(self, since: float) -> None:
+    def _watch_item(self, since: float, lateness: Lateness) -> None:
         """Probes the GIL while an item runs; when it takes long, lets the caller's planner think again."""
         caller = self._caller
         if not caller.runs_items or caller.source.ended:
             time.sleep(REACTOR_PATIENCE_SECONDS)
             return
-        wait = since + self._patience() - time.monotonic()
+        wait = since + patience(caller.pump.scheduler.cost.each is None) - time.monotonic()
         if wait > 0:
             time.sleep(wait)
             return
-        self._probe()
+        lateness.probe()
         if caller.away_since != since:
             return
         if len(sys.modules) != self._modules:  # it imports: that says nothing about the other items
             self._modules = len(sys.modules)
             self._computing_since = time.monotonic()
             self._item_cpu_began = self._cpu_clock()
-            self._probed_seconds = self._late_seconds = 0.0
+            lateness.forget()
             return
         running = time.monotonic() - max(since, self._computing_since)
         if running < self._computing_since - since:  # what follows imports may still be part of a first time
-            time.sleep(PROBE_SLEEP_SECONDS)
+            time.sleep(SLEEP_SECONDS)
             return
-        caller.planner.observe_lateness(self._late_seconds / self._probed_seconds)
+        caller.planner.observe_lateness(lateness.share)
         caller.consider_running_items(running, self._cpu_clock() - self._item_cpu_began)
         if caller.pump.engine is None:
             time.sleep(min(0.05, running))
 
-    def _patience(self) -> float:
-        """How long an item may run before it is a reason to think again: on a warm pool the first one less long."""
-        nothing_known = self._caller.pump.scheduler.cost.each is None
-        return WARM_PATIENCE_SECONDS if nothing_known and presence.is_warm() else COLD_PATIENCE_SECONDS
-
-    def _probe(self) -> None:
-        """How late does this thread wake? Being without a core does not count: that is not the GIL's doing."""
-        began, delay_began = time.monotonic(), self._run_delay()
-        time.sleep(PROBE_SLEEP_SECONDS)
-        took = time.monotonic() - began - (self._run_delay() - delay_began)
-        self._probed_seconds += took
-        if took - PROBE_SLEEP_SECONDS > LATE_SECONDS:
-            self._late_seconds += took - PROBE_SLEEP_SECONDS
-
     def _react(self, since: float) -> None:
         """Feeds and drives the pump, once the caller has been away for long enough."""
         caller = self._caller
-        patience = WARM_PATIENCE_SECONDS if caller.runs_items else REACTOR_PATIENCE_SECONDS
-        wait = since + patience - time.monotonic()
+        patience_seconds = WARM_PATIENCE_SECONDS if caller.runs_items else REACTOR_PATIENCE_SECONDS
+        wait = since + patience_seconds - time.monotonic()
         if wait > 0:
             time.sleep(wait)
             return

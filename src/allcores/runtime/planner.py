@@ -217,9 +217,9 @@ class Planner:
             except Unpicklable as error:
                 self.refuse(PROCESSES, str(error))
 
-    def observe_lateness(self, share: float) -> None:
-        """Takes in for what share of the time another thread was kept from the GIL."""
-        self._late_share = share
+    def observe_lateness(self, share: float | None) -> None:
+        """Takes in for what share of the time another thread was kept from the GIL; None says nothing."""
+        self._late_share = self._late_share if share is None else share
 
     def plan(
         self, left: int | None, *, running: tuple[int, float, float] | None = None, staffed: bool = False

@@ -1,0 +1,84 @@
+"""The probe of the GIL: how late does a thread wake that sleeps half a millisecond, while an item runs?"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+
+from allcores.processes import presence
+from allcores.runtime.machine import run_delay_clock
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+
+SLEEP_SECONDS = 0.0005
+LATE_SECONDS = 0.002
+WARM_PATIENCE_SECONDS = 0.0015
+COLD_PATIENCE_SECONDS = 0.006
+
+
+def patience(nothing_known: bool) -> float:
+    """How long an item may run before it is a reason to think again: on a warm pool the first one less long."""
+    return WARM_PATIENCE_SECONDS if nothing_known and presence.is_warm() else COLD_PATIENCE_SECONDS
+
+
+class Lateness:
+    """What probes have found out. Made by the thread that probes."""
+
+    def __init__(self) -> None:
+        self._run_delay = run_delay_clock()
+        self.forget()
+
+    def forget(self) -> None:
+        """What was found says nothing about other items."""
+        self._probed_seconds = self._late_seconds = 0.0
+
+    def probe(self) -> None:
+        """How late does this thread wake? Being without a core does not count: that is not the GIL's doing."""
+        began, delay_began = time.monotonic(), self._run_delay()
+        time.sleep(SLEEP_SECONDS)
+        took = time.monotonic() - began - (self._run_delay() - delay_began)
+        self._probed_seconds += took
+        if took - SLEEP_SECONDS > LATE_SECONDS:
+            self._late_seconds += took - SLEEP_SECONDS
+
+    @property
+    def share(self) -> float | None:
+        """For what share of the time others were kept from the GIL; None: not known."""
+        return self._late_seconds / self._probed_seconds if self._probed_seconds else None
+
+
+class Probing:
+    """A context whose thread probes while the calling thread runs one item.
+
+    Attributes:
+        share: afterwards, for what share of the time others were kept from the GIL; None: the item was too short.
+    """
+
+    def __init__(self, nothing_known: bool) -> None:
+        self.share: float | None = None
+        self._patience_seconds = patience(nothing_known)
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._probe, name="allcores-probe", daemon=True)
+
+    def __enter__(self) -> Probing:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _probe(self) -> None:
+        lateness, modules = Lateness(), len(sys.modules)
+        self._over.wait(self._patience_seconds)
+        while not self._over.is_set():
+            lateness.probe()
+            if len(sys.modules) != modules:  # it imports: that says nothing about the other items
+                modules = len(sys.modules)
+                lateness.forget()
+            self.share = lateness.share

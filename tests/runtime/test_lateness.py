@@ -1,0 +1,34 @@
+"""The probe of the GIL, and that a plan which is only explained rests on it as well."""
+
+import hashlib
+import time
+
+import allcores as ac
+from allcores.runtime import lateness
+from allcores.runtime.lateness import Probing
+
+PATIENCE_SECONDS = 20.0
+DATA = bytes(20_000_000)
+
+
+def hashed(x):
+    return hashlib.sha256(DATA).hexdigest()
+
+
+def test_an_item_that_ends_before_patience_does_says_nothing(monkeypatch):
+    monkeypatch.setattr(lateness, "COLD_PATIENCE_SECONDS", 1000.0)
+    with Probing(nothing_known=False) as probe:
+        pass
+    assert probe.share is None
+
+
+def test_an_item_that_goes_on_is_probed():
+    give_up = time.monotonic() + PATIENCE_SECONDS
+    with Probing(nothing_known=True) as probe:
+        while probe.share is None and time.monotonic() < give_up:
+            pass
+    assert 0.0 <= probe.share <= 1.0
+
+
+def test_explain_sees_that_others_can_compute_beside_an_item_as_map_does():
+    assert "the GIL (others were kept from it for" in str(ac.explain(hashed, range(500), n_jobs=2))
