@@ -153,7 +153,8 @@ class Planner:
         if self.may_move:
             self.watch.begins(items, self._seconds > LEAST_SAMPLE_SECONDS)
         self._modules = len(sys.modules)
-        if self._delay is not None:
+        tiny = self._batches > 0 and max(self._seconds, self._last[1]) < LEAST_SAMPLE_SECONDS
+        if self._delay is not None and not tiny:  # to look takes as long as tiny items do: the last look will do
             self._delay_began = self._delay()
 
     def _computing(self, seconds: float, cpu_seconds: float) -> float:

@@ -81,6 +81,10 @@ class Chain:
             for (kind, function), names in zip(task.stages, takes, strict=False)
         ]
 
+    def has_begun(self, result: Any) -> None:
+        """The first function was called already, and returned this."""
+        self._stages[0] = (MAP, lambda _: result, True)
+
     async def attempt(self, item: Any, index: int | None = None) -> tuple[bool, Any]:
         """True and the item's output, or False and what was raised, whatever it is."""
         surroundings = self.task.surroundings
@@ -175,13 +179,16 @@ class Begun(BaseException):
         printed: what it has printed so far and nobody has seen.
     """
 
-    def __init__(self, task: Task, item: Any) -> None:
+    def __init__(self, task: Task, item: Any, result: Any = None) -> None:
+        """An item, and what the first function has returned for it where it was called already."""
         super().__init__()
         self.item = item
         self.stage = _name_of(task)
         self.printed: tuple[Printed, ...] = ()
         self._chain = Chain(task)
         self._chain.pause = Pause()
+        if result is not None:
+            self._chain.has_begun(result)
         self._coroutine: Coroutine[Any, Any, tuple[bool, Any]] | None = self._chain.attempt(item)
 
     def begin(self) -> Any:
@@ -230,7 +237,15 @@ def probing(task: Task) -> Task:
     def run(item: Any) -> Any:
         return Begun(task, item).begin()
 
-    return task.running(run)
+    if task.spreads or len(task.stages) != 1:
+        return task.running(run)
+    plain = task.run
+
+    def run_one(item: Any) -> Any:
+        result = plain(item)
+        return Begun(task, item, result).begin() if hasattr(type(result), "__await__") else result
+
+    return task.running(run_one)
 
 
 def blocking(task: Task) -> Task:
