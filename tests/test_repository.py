@@ -61,6 +61,19 @@ HEAVY = (
     "asyncio",
     "multiprocessing",
     "concurrent.futures",
+    "_pickle",
+    "inspect",
+    "logging",
+    "random",
+    "socket",
+    "subprocess",
+    "allcores.engines",
+    "allcores.guard",
+    "allcores.runtime.asynchronous",
+    "allcores.runtime.draws",
+    "allcores.runtime.explain",
+    "allcores.tasks.pickling",
+    "allcores.tasks.world",
 )
 
 
@@ -143,6 +156,12 @@ def in_a_fresh_interpreter(code: str) -> str:
 
 def test_importing_brings_nothing_heavy_along():
     code = f"import sys, allcores; print([name for name in {HEAVY!r} if name in sys.modules])"
+    assert in_a_fresh_interpreter(code) == "[]"
+
+
+def test_a_call_that_stays_here_loads_no_engine_and_no_pickle():
+    code = "import sys, allcores as ac; ac.map(abs, [-1, 2])\n"
+    code += "print([name for name in ('_pickle', 'inspect', 'allcores.engines') if name in sys.modules])"
     assert in_a_fresh_interpreter(code) == "[]"
 
 

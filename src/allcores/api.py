@@ -10,7 +10,6 @@ from allcores.core.plan import Plan
 from allcores.options import Options, checked, seed_numbers, whole
 from allcores.runtime import partial as _partial
 from allcores.runtime.caller import Caller
-from allcores.runtime.explain import explained
 from allcores.runtime.planner import Planner
 from allcores.runtime.source import Source, iterator_of
 from allcores.runtime.surround import surround
@@ -163,6 +162,8 @@ def explain(
         >>> ac.explain(abs, range(1000)).engine
         'inline'
     """
+    from allcores.runtime.explain import explained
+
     chosen = checked(options)
     if not iterables:
         raise TypeError("explain needs at least one iterable; write allcores.explain(function, items)")

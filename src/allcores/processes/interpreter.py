@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from allcores.tasks.world import THREAD_LIMITS
+from allcores.tasks.inner_threads import THREAD_LIMITS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

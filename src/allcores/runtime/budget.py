@@ -12,7 +12,7 @@ import threading
 
 from allcores.runtime.machine import cpu_count
 from allcores.tasks import place
-from allcores.tasks.world import THREAD_LIMITS
+from allcores.tasks.inner_threads import THREAD_LIMITS
 
 _lock = threading.Lock()
 _taken = 0  # workers of all calls of this process

@@ -25,8 +25,6 @@ from allcores.errors import Failure, StartError, Unpicklable, WorkerLost
 from allcores.options import Options
 from allcores.processes import presence
 from allcores.runtime import partial
-from allcores.runtime.awaited import turn_to_loop
-from allcores.runtime.draws import warn_of_draws
 from allcores.runtime.helper import Helper
 from allcores.runtime.planner import Planner, engine_named
 from allcores.runtime.progress import Progress
@@ -118,6 +116,8 @@ class Caller:
                 raise self.source.error
             kill = False
             if self.pump.engine is not None:
+                from allcores.runtime.draws import warn_of_draws
+
                 warn_of_draws(self.task, self.pump.engine, self.source.random_access and not self._streaming)
         except (WorkerLost, StartError):
             kill = False
@@ -175,7 +175,7 @@ class Caller:
     # -- the loop -------------------------------------------------------------------------------------
 
     def _begin(self) -> None:
-        self.planner.look_beforehand(self.source.peek())
+        self.planner.look_beforehand(self.source)
         self.planner.watch.tell()
         self._progress.begin(self.source.length)
         name = self.planner.explicit
@@ -380,6 +380,8 @@ class Caller:
                 outcomes = run_items(task, first, items, stop_on_error=stop_on_error, attempts=attempts)
             seconds, cpu_seconds = time.perf_counter() - began, time.thread_time() - cpu_began
         if self._probing and type(outcomes[-1].body) is Begun:
+            from allcores.runtime.awaited import turn_to_loop
+
             self._probing = False
             turn_to_loop(self, items, outcomes[-1])
             return

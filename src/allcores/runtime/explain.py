@@ -22,7 +22,7 @@ MOST_SECONDS = 0.2
 
 def explained(planner: Planner, source: Source) -> Plan:
     """The plan for what ``source`` holds. Raises what the function raises."""
-    planner.look_beforehand(source.peek())
+    planner.look_beforehand(source)
     obstacle = _obstacle_of_the_function(planner)
     if planner.explicit is not None:
         plan = planner.asked_for()

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from allcores.core.events import Outcome
     from allcores.engines.base import Engine
     from allcores.engines.processes import Start
+    from allcores.runtime.source import Source
 
 TRANSPORT_ITEMS = 4  # items whose pickling is measured
 MOST_AT_ONCE = 1000  # items that one event loop has in flight, unless n_jobs says otherwise
@@ -154,7 +155,9 @@ class Planner:
             self.watch.begins(items, self._seconds > LEAST_SAMPLE_SECONDS)
         self._modules = len(sys.modules)
         tiny = self._batches > 0 and max(self._seconds, self._last[1]) < LEAST_SAMPLE_SECONDS
-        if self._delay is not None and not tiny:  # to look takes as long as tiny items do: the last look will do
+        if (
+            self._delay is not None and not tiny
+        ):  # to look takes as long as tiny items do: the last look will do
             self._delay_began = self._delay()
 
     def _computing(self, seconds: float, cpu_seconds: float) -> float:
@@ -261,15 +264,11 @@ class Planner:
         self._ask_the_guard(())
         return choose(sample, left, facts, self._cap, self._refused, watch.threads_may_compute)
 
-    def look_beforehand(self, first: tuple[Any, ...]) -> None:
-        """Asks the guard before anything runs: for processes that the user named, and with writes="error".
-
-        Args:
-            first: the first item in a tuple, or nothing, where it is not at hand.
-        """
+    def look_beforehand(self, source: Source) -> None:
+        """Asks the guard before anything runs: for processes that the user named, and with writes="error"."""
         asked_for = self.explicit == PROCESSES and self._options.writes != "allow"
         if asked_for or (self.may_move and self._options.writes == "error"):
-            self._ask_the_guard(first)
+            self._ask_the_guard(source.peek())
 
     def _ask_the_guard(self, first: tuple[Any, ...]) -> None:
         try:

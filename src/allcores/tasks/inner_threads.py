@@ -5,12 +5,19 @@ from __future__ import annotations
 import os
 import sys
 
-from allcores.tasks.world import THREAD_LIMITS
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+# Libraries that compute on all cores read these when they are loaded.
+THREAD_LIMITS = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+)
 # Who brings such a library along, as far as we know; asking for them all takes milliseconds.
 BRING_LIBRARIES = ("numpy", "scipy", "sklearn", "torch", "numba", "cv2", "xgboost", "lightgbm", "faiss")
 

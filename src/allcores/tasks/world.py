@@ -14,6 +14,8 @@ try:
 except ImportError:
     from pickle import dumps, loads
 
+from allcores.tasks.inner_threads import THREAD_LIMITS
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -28,15 +30,6 @@ HARMLESS_FINDERS = (
     "DistutilsMetaFinder",
     "_SixMetaPathImporter",
     "AssertionRewritingHook",
-)
-# Libraries that compute on all cores read these when they are loaded.
-THREAD_LIMITS = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "BLIS_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
 )
 
 
