@@ -252,8 +252,6 @@ def test_a_fork_of_a_process_with_workers_has_all_cores(four_cores):
 
 @pytest.mark.parametrize("threads", [1, 3])
 def test_libraries_start_as_many_threads_as_were_asked_for(way, threads):
-    if way.name == "simulated":
-        pytest.skip("its items run in the calling thread, which was not asked")
     before = library_threads(None)
     assert set(way.map(library_threads, range(4), inner_threads=threads)) == {threads}
     assert library_threads(None) == before
