@@ -28,6 +28,9 @@ class Way(NamedTuple):
     def map(self, function, *iterables, **options):
         return ac.map(function, *iterables, **self._with(options))
 
+    async def amap(self, function, *iterables, **options):
+        return await ac.amap(function, *iterables, **self._with(options))
+
     def starmap(self, function, iterable, **options):
         return ac.starmap(function, iterable, **self._with(options))
 

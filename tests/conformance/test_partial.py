@@ -1,5 +1,6 @@
 """Nothing lost: after any end of a call, `partial` gives what had finished, by index."""
 
+import asyncio
 import functools
 import os
 import time
@@ -129,3 +130,82 @@ def test_results_that_cannot_be_rebuilt_hide_no_others(moving):
     with pytest.raises(ValueError) as caught:
         moving.map(function, range(4), chunksize=1)
     assert ac.partial(caught.value).items() <= {2: 2, 3: 3}.items()
+
+
+# -- awaited ------------------------------------------------------------------------------------------------
+
+
+async def caught_of(awaitable, kind=ValueError):
+    with pytest.raises(kind) as caught:
+        await awaitable
+    return caught.value
+
+
+def test_after_an_error_of_amap(way):
+    error = asyncio.run(caught_of(way.amap(fail_at_7, range(10))))
+    assert outputs_before_7(ac.partial(error))
+
+
+def test_after_an_error_of_amap_of_coroutines():
+    async def fail_or_wait(x):
+        await asyncio.sleep(0)
+        return fail_at_7(x)
+
+    async def items():
+        for x in range(10):
+            yield x
+
+    error = asyncio.run(caught_of(ac.amap(fail_or_wait, items(), n_jobs=1)))
+    assert outputs_before_7(ac.partial(error))
+
+
+def test_of_a_stream_that_is_walked_by_async_for_only_what_was_not_handed_over(way):
+    taken = []
+
+    async def walk(stream):
+        async for value in stream:
+            taken.append(value)
+
+    error = asyncio.run(caught_of(walk(way.par(range(10)).map(fail_at_7))))
+    assert taken == [10 * x for x in range(7)]
+    assert all(x > 7 and value == 10 * x for x, value in ac.partial(error).items())
+
+
+def test_what_async_for_had_not_handed_over_is_there():
+    """With one worker, which runs all before the first is taken."""
+    stream = ac.par(range(10), ordered=False, engine="processes", n_jobs=1, chunksize=10).map(fail_at_7)
+
+    async def walk():
+        async for _ in stream:
+            pass
+
+    error = asyncio.run(caught_of(walk()))
+    assert ac.partial(error).items() <= {8: 80, 9: 90}.items()
+
+
+def test_after_a_deadline_of_amap(parallel, tmp_path):
+    path = tmp_path / "never" if parallel.name != "threads" else tmp_path / "late"
+    waiting = functools.partial(wait_for, str(path))
+    call = parallel.amap(waiting, range(10), deadline=2, n_jobs=1, chunksize=1)
+    error = asyncio.run(caught_of(call, ac.DeadlineExceeded))
+    found = ac.partial(error)
+    path.parent.joinpath("late").touch()
+    assert found == {x: x for x in range(5)}
+
+
+def test_a_cancelled_amap_gives_what_had_finished_too():
+    began = asyncio.Event()
+
+    async def stay_at_5(x):
+        if x == 5:
+            began.set()
+            await asyncio.sleep(1000)
+        return x
+
+    async def cancel():
+        job = asyncio.ensure_future(ac.amap(stay_at_5, range(10), n_jobs=1))
+        await began.wait()
+        job.cancel()
+        return await caught_of(job, asyncio.CancelledError)
+
+    assert ac.partial(asyncio.run(cancel())) == {x: x for x in range(5)}

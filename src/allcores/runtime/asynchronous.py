@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from allcores.errors import AllcoresError
+from allcores.runtime import partial
 from allcores.runtime.async_source import AsyncSource
 from allcores.runtime.caller import Caller
 from allcores.runtime.source import Source, is_async
@@ -60,7 +61,11 @@ class Job:
     async def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Calls a function in the job's thread. Being cancelled gives the job up, and waits until it has ended."""
         future = self.loop.run_in_executor(self._thread, self._context.run, _told, function, *arguments)
-        await _ended(future, self._give_up)
+        try:
+            await _ended(future, self._give_up)
+        except asyncio.CancelledError as cancelled:
+            partial.hand_on(future.result()[1], cancelled)
+            raise
         done, value = future.result()
         if done:
             return value

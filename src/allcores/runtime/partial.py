@@ -38,6 +38,13 @@ def attach(error: BaseException, find: Callable[[], dict[int, Any]]) -> None:
         setattr(error, ATTRIBUTE, Finished(find))
 
 
+def hand_on(ended: Any, error: BaseException) -> None:
+    """What had finished when a job ended with the one is known for the other, too."""
+    known = getattr(ended, ATTRIBUTE, None)
+    if isinstance(known, Finished):
+        attach(error, known.results)
+
+
 @contextlib.contextmanager
 def kept(find: Callable[[], dict[int, Any]]) -> Iterator[None]:
     """Lets ``finished`` find results for any exception that leaves this block."""
