@@ -1,6 +1,7 @@
 """Defaults: what a call says itself wins, then the innermost block, then the environment."""
 
 import asyncio
+import os
 import threading
 
 import pytest
@@ -135,3 +136,29 @@ def test_inside_a_worker_the_environment_asks_for_nothing(monkeypatch):
     monkeypatch.setenv("ALLCORES_N_JOBS", "3")
     monkeypatch.setattr(presence, "inside_worker", lambda: True)
     assert checked({}).n_jobs is None
+
+
+def test_an_executor_takes_its_number_of_workers_and_its_engine():
+    with ac.config(n_jobs=2, engine="threads", retries=3):
+        with ac.Executor() as executor:
+            assert executor._max_workers == 2
+            assert executor.submit(os.getpid).result() == os.getpid()
+        with ac.Executor(max_workers=1, engine="processes") as executor:
+            assert executor._max_workers == 1
+            assert executor.submit(os.getpid).result() != os.getpid()
+
+
+def test_an_executor_takes_the_environment_s_too(monkeypatch):
+    monkeypatch.setenv("ALLCORES_N_JOBS", "3")
+    monkeypatch.setenv("ALLCORES_ENGINE", "threads")
+    with ac.Executor() as executor:
+        assert executor._max_workers == 3
+        assert executor.submit(os.getpid).result() == os.getpid()
+
+
+def test_an_executor_refuses_a_default_engine_that_it_has_not():
+    words = "engine=.inline., which config or ALLCORES_ENGINE asks for, is not one of an Executor; write one of: auto"
+    with ac.config(engine="inline"), pytest.raises(ValueError, match=words):
+        ac.Executor()
+    with ac.config(engine="inline"), ac.Executor(engine="threads") as executor:
+        assert executor.submit(abs, -1).result() == 1

@@ -13,7 +13,7 @@ from types import FunctionType
 from typing import Any, TypeVar
 
 from allcores.errors import AllcoresError, Unpicklable
-from allcores.options import positive
+from allcores.options import checked, positive
 from allcores.runtime import budget
 from allcores.runtime.dispatcher import Call, Dispatcher
 from allcores.tasks.call import Calls
@@ -44,10 +44,13 @@ class Executor(concurrent.futures.Executor):
 
     A worker that dies costs the call that it ran (its future gets ``allcores.WorkerLost``) and is replaced. Workers
     start as they are needed and end with the executor. Calls are sent to workers that are idle, one at a time.
+    Of the defaults that hold where it is made (see ``config``) it takes ``n_jobs`` and ``engine``; the other options
+    are about items, and a call is none.
 
     Args:
-        max_workers: None takes a worker for each core; for threads some more.
-        engine: "processes" (or "auto", which is the same here) or "threads".
+        max_workers: None takes the ``n_jobs`` of ``config`` or the environment, and without one a worker for each
+            core; for threads some more.
+        engine: "processes" (or "auto", which is the same here) or "threads"; None takes the default.
         initializer: called in each worker, before its first call. If it fails the executor is broken.
         initargs: arguments of the initializer.
 
@@ -66,20 +69,24 @@ class Executor(concurrent.futures.Executor):
         self,
         max_workers: int | None = None,
         *,
-        engine: str = "auto",
+        engine: str | None = None,
         initializer: Callable[..., object] | None = None,
         initargs: Iterable[Any] = (),
     ) -> None:
-        if engine not in ENGINES:
+        defaults = checked({})
+        chosen = defaults.engine if engine is None else engine
+        if chosen not in ENGINES:
+            by = ", which config or ALLCORES_ENGINE asks for," if engine is None else ""
             raise ValueError(
-                f"engine={engine!r} is not one of an Executor; write one of: {', '.join(ENGINES)}"
+                f"engine={chosen!r}{by} is not one of an Executor; write one of: {', '.join(ENGINES)}"
             )
         if initializer is not None and not callable(initializer):
             raise TypeError(f"initializer must be a function, not {type(initializer).__name__}")
         seats = budget.Seats()
-        self._max_workers = _workers(max_workers, engine, seats)
+        wanted = defaults.n_jobs if max_workers is None else max_workers
+        self._max_workers = _workers(wanted, chosen, seats)
         shares = seats.share_of(self._max_workers), seats.inner_threads(None, self._max_workers)
-        make_engine = functools.partial(_engine, engine, shares, initializer, tuple(initargs))
+        make_engine = functools.partial(_engine, chosen, shares, initializer, tuple(initargs))
         self._dispatcher = Dispatcher(make_engine, self._max_workers, _broken)
         weakref.finalize(self, self._dispatcher.abandon).atexit = False
 
