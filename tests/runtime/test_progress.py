@@ -92,7 +92,7 @@ def test_a_missing_tqdm_says_what_to_install_before_anything_runs(monkeypatch):
     assert ran == []
 
 
-def test_what_items_print_stands_beside_the_bar_and_not_in_it(capsys):
+def test_text_is_written_beside_the_bar_and_not_into_it(capsys):
     def speak(x):
         print(f"item {x}", file=sys.stderr)
         return x
