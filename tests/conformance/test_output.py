@@ -1,5 +1,6 @@
 """Output of an item appears whole, right before its result is delivered, on every engine."""
 
+import asyncio
 import contextlib
 import ctypes
 import functools
@@ -406,3 +407,21 @@ def test_items_that_the_caller_runs_wait_for_their_turn_too(capsys):
     for x in ac.par(range(100)).map(compute_and_tell):
         print("got", x)
     assert capsys.readouterr().out == "".join(f"begin {x}\nend {x}\ngot {x}\n" for x in range(100))
+
+
+@pytest.mark.parametrize("retries", [0, 1])
+def test_coroutines_that_take_turns_print_one_after_the_other(retries, capsys):
+    async def speak(x):
+        for part in range(3):
+            print(x, part)
+            await asyncio.sleep(0)
+
+    def awaited_later(x):
+        print(x, "begins")
+        return speak(x)
+
+    asyncio.run(ac.amap(speak, range(4), retries=retries))
+    assert capsys.readouterr().out == "".join(f"{x} {part}\n" for x in range(4) for part in range(3))
+    ac.map(awaited_later, range(2), retries=retries)
+    parts = ("begins", 0, 1, 2)
+    assert capsys.readouterr().out == "".join(f"{x} {part}\n" for x in range(2) for part in parts)
