@@ -83,7 +83,7 @@ class Chain:
 
     def has_begun(self, result: Any) -> None:
         """The first function was called already, and returned this."""
-        self._stages[0] = (MAP, lambda _: result, True)
+        self._stages[0] = (MAP, lambda _: result, (), True)
 
     async def attempt(self, item: Any, index: int | None = None) -> tuple[bool, Any]:
         """True and the item's output, or False and what was raised, whatever it is."""
