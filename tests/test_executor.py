@@ -695,12 +695,12 @@ def test_a_first_function_that_workers_cannot_import_harms_no_other(make, moves,
 
 
 def test_a_second_executor_sees_edited_modules(make, moves, tmp_path, monkeypatch):
-    module = tmp_path / "edited.py"
+    module = tmp_path / "edited_twice.py"
     module.write_text("def version(): return 1\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     import importlib
 
-    import edited
+    import edited_twice as edited
 
     with make(1) as executor:
         assert executor.submit(edited.version).result(SECONDS) == 1

@@ -115,10 +115,11 @@ class Caller:
             if self.source.error is not None:
                 raise self.source.error
             kill = False
-            if self.pump.engine is not None:
-                from allcores.runtime.draws import warn_of_draws
+            if (engine := self.pump.engine) is not None:
+                with contextlib.suppress(OSError):  # no descriptor is left, not even for a module of ours
+                    from allcores.runtime.draws import warn_of_draws
 
-                warn_of_draws(self.task, self.pump.engine, self.source.random_access and not self._streaming)
+                    warn_of_draws(self.task, engine, self.source.random_access and not self._streaming)
         except (WorkerLost, StartError):
             kill = False
             presence.vanish_at_the_end()
