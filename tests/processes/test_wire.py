@@ -117,3 +117,10 @@ def test_world_function_and_buffers_share_a_frame(world, function, buffers, shel
     found = wire.open_setup(wire.setup_body(world, function, buffers, shelved))
     lengths = tuple(map(len, buffers))
     assert found == (world, function, lengths, None if shelved else [bytearray(each) for each in buffers])
+
+
+def test_what_stands_before_nonsense_is_not_lost_with_it():
+    frames = wire.frame(wire.READY, 1) + wire.frame(wire.READY, 2, b"body")
+    with pytest.raises(wire.BrokenStream) as raised:
+        wire.Decoder().feed(frames + b"print('hello')\n" * 5)
+    assert raised.value.frames == [(wire.READY, 1, 0, b""), (wire.READY, 2, 0, b"body")]

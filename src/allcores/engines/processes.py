@@ -206,7 +206,7 @@ class Processes:
             crew.send(worker, [self._definitions[seat.defined]])
             seat.defined += 1
         head = wire.PIECE_HEAD.pack(start, stop, crew.words.epoch, self._timed, payload.form)
-        seat.pieces += 1
+        seat.pieces.append(start)
         crew.send(worker, payload.piece(start - first, stop - first, head))
 
     def look(self, worker: int) -> tuple[int | None, float]:

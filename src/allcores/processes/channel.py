@@ -16,7 +16,7 @@ if sys.platform == "win32":  # never run so far
 else:
     import _socket as sockets
 
-from allcores.processes.wire import Decoder
+from allcores.processes.wire import BrokenStream, Decoder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ class Channel:
             if not count:
                 self.ended = self.broken = True
                 break
-            frames += decoder.filled(count)
+            self._decode(count, frames)
             if not decoder.large:
                 break
         return frames
@@ -163,8 +163,16 @@ class Channel:
             if not count:
                 self.ended = self.broken = True
                 break
-            frames += self._decoder.filled(count)
+            self._decode(count, frames)
         return frames
+
+    def _decode(self, count: int, frames: list[Frame]) -> None:
+        """Adds the frames that are complete now."""
+        try:
+            frames += self._decoder.filled(count)
+        except BrokenStream as error:
+            error.frames = frames + error.frames
+            raise
 
     def close(self) -> None:
         """Closes this end; what is queued is lost."""

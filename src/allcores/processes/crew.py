@@ -12,7 +12,7 @@ import selectors
 import signal
 from time import monotonic
 
-from allcores.core.events import Event, ItemsDone, Outcome, Printed, StartFailed, WorkerLost, WorkerReady
+from allcores.core.events import Event, ItemsDone, Outcome, StartFailed, WorkerLost, WorkerReady
 from allcores.core.printed import shared_out
 from allcores.errors import StartError
 from allcores.processes import wire
@@ -20,6 +20,7 @@ from allcores.processes.channel import Channel, pair
 from allcores.processes.deaths import kill, stop_for_stack, verdict
 from allcores.processes.mail import Letter, Mail
 from allcores.processes.output import discard, last_words, open_output, room_bytes
+from allcores.processes.seat import Seat
 from allcores.processes.words import MOST_WORKERS, Words
 
 TYPE_CHECKING = False
@@ -28,64 +29,13 @@ if TYPE_CHECKING:
 
     from allcores.processes.forked import Forked
     from allcores.processes.fresh import Fresh
-    from allcores.processes.wire import Bytes
+    from allcores.processes.wire import Bytes, Frame
 
     Handler = Callable[[int], None]
 
 STATUS_SECONDS = 0.1  # for which the wait status of a worker that is gone is waited for
 POLL_SECONDS = 0.02  # between looks where nothing tells us of a death
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
-
-
-class Seat:
-    """One worker process, from the request for it until its death is known.
-
-    Attributes:
-        number: its line in the words.
-        worker: its number in the present job, or None while it is idle.
-        child_end: its end of the channel, kept until it is born, so that it can be handed to another template.
-        pieces: number of pieces that it was sent and has not ended.
-        defined: number of the job's definitions that it has.
-        printed: what its items have printed that it is about to report.
-        values: what it was last told of the globals of the user's modules.
-        status: its wait status, once known.
-        due: when it will be given up, once it seems to be gone.
-    """
-
-    __slots__ = (
-        "born", "channel", "child_end", "defined", "due", "number", "on_channel", "on_pidfd", "pidfd", "pieces",
-        "printed", "ready", "reason", "status", "stopped", "values", "worker",
-    )  # fmt: skip
-
-    def __init__(self, number: int, worker: int) -> None:
-        ours, self.child_end = pair()
-        self.number = number
-        self.worker: int | None = worker
-        self.channel = Channel(ours)
-        self.pidfd: int | None = None
-        self.born = self.ready = self.stopped = False
-        self.pieces = self.defined = 0
-        self.printed: list[Printed] = []
-        self.status: int | None = None
-        self.reason, self.values = "", b""
-        self.due: float | None = None
-        self.on_channel: Handler
-        self.on_pidfd: Handler
-
-    @property
-    def quiescent(self) -> bool:
-        """Whether it waits for work, in good health."""
-        return self.ready and not self.pieces and self.due is None and not self.channel.broken
-
-    def close(self) -> None:
-        """Closes its descriptors."""
-        self.channel.close()
-        if self.child_end is not None:
-            self.child_end.close()
-            self.child_end = None
-        if self.pidfd is not None:
-            os.close(self.pidfd)
-            self.pidfd = None
 
 
 class Crew:
@@ -386,15 +336,24 @@ class Crew:
         if mask & WRITE and channel.flush():
             self.unwatch_room(channel, seat.on_channel)
         if mask & READ:
-            try:
-                for kind, _, _, body in channel.receive():
-                    self._hear(seat, kind, body)
-            except wire.BrokenStream as error:
+            error = self._listen(seat, channel.receive)
+            if error is not None:
                 self._break_off(seat, error)
-                return
-            if channel.ended:
+            elif channel.ended:
                 self.unwatch(channel)
                 self._suspect(seat)
+
+    def _listen(self, seat: Seat, receive: Callable[[], list[Frame]]) -> wire.BrokenStream | None:
+        """Hears all that has come, up to what is no message; returns that."""
+        try:
+            for kind, _, _, body in receive():
+                self._hear(seat, kind, body)
+        except wire.BrokenStream as error:
+            seat.babbled = True
+            before = error.frames
+            self._listen(seat, lambda: before)
+            return error
+        return None
 
     def _hear(self, seat: Seat, kind: int, body: bytes | bytearray) -> None:
         if kind == wire.DONE:
@@ -403,7 +362,9 @@ class Crew:
             outcomes = shared_out([_outcome(*each) for each in read], seat.printed)
             if outcomes:
                 seat.printed = []
-            seat.pieces -= last
+                seat.pieces[0] = outcomes[-1].stop
+            if last:
+                seat.pieces.popleft()
             if seat.worker is not None:
                 self._events.append(ItemsDone(seat.worker, outcomes, wall, cpu, last))
         elif kind == wire.READY:
@@ -449,14 +410,10 @@ class Crew:
         """Delivers what it had sent, then its death; exactly once."""
         if self._seats.get(seat.number) is not seat:
             return
-        try:
-            for kind, _, _, body in seat.channel.drain():
-                self._hear(seat, kind, body)
-        except wire.BrokenStream:
-            pass
+        self._listen(seat, seat.channel.drain)
         if seat.status is None and not seat.stopped:
             self._kill(seat)  # whatever it is that lives on, it is no worker of ours any more
-        running, _ = self.words.look(seat.number)
+        running = seat.pieces[0] if seat.babbled and seat.pieces else self.words.look(seat.number)[0]
         number, code, cause = verdict(seat.status, seat.stopped, seat.reason)
         if seat.worker is not None:
             output = last_words(self.words, seat.number)

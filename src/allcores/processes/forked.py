@@ -22,7 +22,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from allcores.processes.crew import Crew, Seat
+    from allcores.processes.crew import Crew
+    from allcores.processes.seat import Seat
     from allcores.processes.wire import Frame
 
 MOST_TRIES = 3  # templates that die while they load, in a row

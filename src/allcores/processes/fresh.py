@@ -18,7 +18,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from allcores.processes.crew import Crew, Seat
+    from allcores.processes.crew import Crew
+    from allcores.processes.seat import Seat
 
 CODE = "import sys; sys.path.append(sys.argv[1]); from allcores.processes.worker import main; main()"
 REAP_SECONDS = 1.0

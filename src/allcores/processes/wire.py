@@ -65,7 +65,15 @@ VALUES, NODE, ERROR = 0, 1, 2
 
 
 class BrokenStream(Exception):
-    """These bytes are no frames."""
+    """These bytes are no frames.
+
+    Attributes:
+        frames: those that stand before them.
+    """
+
+    def __init__(self, message: str, frames: Sequence[Frame] = ()) -> None:
+        super().__init__(message)
+        self.frames = [*frames]
 
 
 def frame(kind: int, number: int = 0, body: Bytes = b"", descriptors: int = 0) -> bytes:
@@ -141,7 +149,8 @@ class Decoder:
         while end - start >= 16:
             magic, kind, descriptors, number, length = HEADER.unpack_from(view, start)
             if magic != MAGIC or not 0 < kind <= LAST_KIND or length > LIMIT_BYTES:
-                raise BrokenStream(f"no frame begins with {bytes(view[start : start + 16]).hex(' ')}")
+                text = f"no frame begins with {bytes(view[start : start + 16]).hex(' ')}"
+                raise BrokenStream(text, frames)
             body_start = start + 16
             if length > end - body_start:
                 if length > SCRATCH_BYTES - 16:
