@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 
+from allcores.runtime.importing import is_importing
 from allcores.runtime.lateness import SLEEP_SECONDS, WARM_PATIENCE_SECONDS, Lateness, patience
 from allcores.runtime.machine import cpu_clock
 
@@ -35,6 +36,7 @@ class Helper:
         self._item_cpu_began = 0.0
         self._computing_since = 0.0  # when imports inside the running items were last seen to go on
         self._modules = 0
+        self._caller_thread = threading.get_ident()
         _thread.start_new_thread(self._help, ())  # unlike threading.Thread.start it waits for nothing
 
     def wake(self) -> None:
@@ -92,7 +94,7 @@ class Helper:
         lateness.probe()
         if caller.away_since != since:
             return
-        if len(sys.modules) != self._modules:  # it imports: that says nothing about the other items
+        if len(sys.modules) != self._modules or is_importing(self._caller_thread):
             self._modules = len(sys.modules)
             self._computing_since = time.monotonic()
             self._item_cpu_began = self._cpu_clock()
