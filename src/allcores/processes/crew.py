@@ -163,7 +163,7 @@ class Crew:
         """What happened; waits up to ``timeout`` seconds until something has."""
         give_up = None if timeout is None else monotonic() + timeout
         while True:
-            self._turn(0.0 if self._events else self._patience(give_up))
+            self._turn(0.0 if self._events or self._rung else self._patience(give_up))
             if self._events:
                 events, self._events = self._events, []
                 return events
