@@ -10,7 +10,7 @@ from driver import Job, job, run
 from work import NeedsTwo, NotBack, Point, Raises, square
 
 from allcores.core.combine import ABSENT, Collector, Reduction
-from allcores.core.events import ERROR, NODE, VALUES, ItemsDone
+from allcores.core.events import ERROR, NODE, VALUES, ItemsDone, WorkerReady
 from allcores.engines.processes import shutdown
 from allcores.errors import RemoteError, RemoteTraceback, StartError, Unpicklable
 from allcores.processes import wire
@@ -393,6 +393,17 @@ def test_a_ring_ends_a_wait():
         made.finish()
         threading.Thread(target=made.engine.ring).start()
         while made.engine.wait(None):
+            pass
+
+
+def test_a_ring_that_comes_together_with_events_ends_the_next_wait_too():
+    with job(square, [1]) as made:
+        made.finish()
+        made.engine.ring()
+        event = WorkerReady(99)
+        made.engine._crew._events.append(event)
+        assert made.engine.wait(None) == [event]
+        while made.engine.wait(None):  # what has happened besides
             pass
 
 
