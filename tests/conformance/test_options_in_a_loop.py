@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 
 import pytest
 
@@ -172,21 +173,25 @@ def test_cancelling_while_setup_runs_starts_no_item():
 
 
 class Meeting:
-    """Counts how many items are in flight at once."""
+    """Counts how many items are in flight at once; the first ones wait until ``size`` have met."""
 
-    def __init__(self):
+    def __init__(self, size=1):
         self.there = self.most = 0
+        self.size = size
 
     async def join(self, x):
         self.there += 1
         self.most = max(self.most, self.there)
+        give_up = time.monotonic() + 30
+        while self.most < self.size and time.monotonic() < give_up:
+            await asyncio.sleep(0)
         await asyncio.sleep(0)
         self.there -= 1
         return x
 
 
 def test_config_sets_defaults(call):
-    meeting = Meeting()
+    meeting = Meeting(size=2)
     with ac.config(n_jobs=2):
         assert call(meeting.join, range(30)) == list(range(30))
     assert meeting.most == 2
@@ -199,7 +204,7 @@ def test_config_sets_defaults(call):
 
 def test_a_block_of_config_holds_for_its_own_task():
     async def most(n_jobs):
-        meeting = Meeting()
+        meeting = Meeting(size=n_jobs)
         with ac.config(n_jobs=n_jobs):
             await ac.amap(meeting.join, range(30))
         return meeting.most
