@@ -234,7 +234,8 @@ class Forked:
             self._loaded = True
             self._tries = 0
         elif kind == wire.BORN:
-            pidfd = self._channel.descriptors.pop(0) if descriptors and self._channel else None
+            came = self._channel.descriptors if descriptors and self._channel else []
+            pidfd = came.pop(0) if came else None  # lost on the way where we may open no more
             self._crew.born(number, wire.PID.unpack(body)[0], pidfd)
         elif kind == wire.DIED:
             (status,) = wire.STATUS.unpack_from(body)
