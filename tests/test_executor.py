@@ -19,6 +19,7 @@ import pytest
 import allcores as ac
 from allcores.runtime import dispatcher as dispatching
 from faults.witness import Program, children, lives, strike, strike_dead, traces, wait_for
+from starting import workers_start_by
 
 SECONDS = 30  # for anything that should happen at once
 
@@ -118,15 +119,8 @@ class Lockbox:
 
 @pytest.fixture(scope="module", params=["processes", "portable", "threads"])
 def way(request):
-    ac.shutdown()
-    before = os.environ.pop("ALLCORES_START", None)
-    if request.param == "portable":
-        os.environ["ALLCORES_START"] = "portable"
-    yield request.param
-    ac.shutdown()
-    os.environ.pop("ALLCORES_START", None)
-    if before is not None:
-        os.environ["ALLCORES_START"] = before
+    with workers_start_by(request.param):
+        yield request.param
 
 
 @pytest.fixture

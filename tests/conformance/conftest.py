@@ -1,13 +1,13 @@
 """The ways to run a call that the contract holds for: every engine, and both starts of the process engine."""
 
 import importlib.util
-import os
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import pytest
 
 import allcores as ac
+from starting import workers_start_by
 
 
 class Way(NamedTuple):
@@ -66,16 +66,8 @@ WAYS = _ways()
 
 def entered(chosen: Way) -> Iterator[Way]:
     """While this way is taken no warm worker of another start is reused."""
-    before = os.environ.get("ALLCORES_START")
-    ac.shutdown()
-    os.environ.pop("ALLCORES_START", None)
-    if chosen.start is not None:
-        os.environ["ALLCORES_START"] = chosen.start
-    yield chosen
-    ac.shutdown()
-    os.environ.pop("ALLCORES_START", None)
-    if before is not None:
-        os.environ["ALLCORES_START"] = before
+    with workers_start_by(chosen.start):
+        yield chosen
 
 
 def taken(*ways: Way):

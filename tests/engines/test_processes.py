@@ -16,15 +16,7 @@ from allcores.errors import RemoteError, RemoteTraceback, StartError, Unpicklabl
 from allcores.processes import wire
 from allcores.processes.presence import inside_worker
 
-
-@pytest.fixture(params=["fork", "portable"], autouse=True)
-def start_method(request, monkeypatch):
-    if request.param == "portable":
-        monkeypatch.setenv("ALLCORES_START", "portable")
-    elif not sys.platform.startswith("linux"):
-        pytest.skip("forks are for Linux")
-    yield request.param
-    shutdown()
+pytestmark = pytest.mark.usefixtures("start_method")
 
 
 def test_results_are_those_of_the_loop():

@@ -23,13 +23,10 @@ from allcores.tasks.task import Task
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="forks are for Linux")
 
 
-@pytest.fixture(params=["fork", "portable"], autouse=True)
-def start_method(request, monkeypatch):
-    if request.param == "portable":
-        monkeypatch.setenv("ALLCORES_START", "portable")
-    elif not sys.platform.startswith("linux"):
-        pytest.skip("forks are for Linux")
-    yield request.param
+@pytest.fixture(autouse=True)
+def nobody_is_left(start_method):
+    """All that was started has ended with the test."""
+    yield
     shutdown()
     assert psutil.Process().children(recursive=True) == []
 
@@ -272,7 +269,7 @@ def test_random_kills_lose_only_what_ran(start_method):
             stop = threading.Event()
 
             def killer(made=made, stop=stop):
-                while not stop.wait(0.02 if start_method == "fork" else 0.4):
+                while not stop.wait(0.02 if start_method == "forks" else 0.4):
                     victims = workers()
                     if victims:
                         try:

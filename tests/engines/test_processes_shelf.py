@@ -12,19 +12,12 @@ from allcores.engines.processes import shutdown
 from allcores.processes import mail, pool, shelf
 from allcores.processes.channel import Channel
 
-pytestmark = pytest.mark.skipif(not mail.is_possible(), reason="there are no files in memory")
+pytestmark = [
+    pytest.mark.usefixtures("start_method"),
+    pytest.mark.skipif(not mail.is_possible(), reason="there are no files in memory"),
+]
 
 MEGABYTE = 1 << 20
-
-
-@pytest.fixture(params=["fork", "portable"], autouse=True)
-def start_method(request, monkeypatch):
-    if request.param == "portable":
-        monkeypatch.setenv("ALLCORES_START", "portable")
-    elif not sys.platform.startswith("linux"):
-        pytest.skip("forks are for Linux")
-    yield request.param
-    shutdown()
 
 
 def ones(megabytes):

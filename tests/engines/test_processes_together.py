@@ -12,23 +12,14 @@ from work import square
 
 from allcores.core.events import VALUES, ItemsDone, WorkerLost
 from allcores.engines.packed import Each, Together
-from allcores.engines.processes import shutdown
 from allcores.errors import Unpicklable
 from allcores.processes import wire
 from allcores.processes.channel import Channel
 from allcores.tasks import pickling
 
+pytestmark = pytest.mark.usefixtures("start_method")
+
 RECORDS = [{"id": i, "name": "same", "ok": True, "price": i / 2} for i in range(200)]
-
-
-@pytest.fixture(params=["fork", "portable"], autouse=True)
-def start_method(request, monkeypatch):
-    if request.param == "portable":
-        monkeypatch.setenv("ALLCORES_START", "portable")
-    elif not sys.platform.startswith("linux"):
-        pytest.skip("forks are for Linux")
-    yield request.param
-    shutdown()
 
 
 def bodies_of(made):

@@ -1,27 +1,20 @@
 """Every test of faults leaves its process as it found it."""
 
-import os
 import tempfile
 
 import pytest
 
 import allcores as ac
+from starting import STARTS, workers_start_by
 
 from .witness import traces, wait_for
 
 
-@pytest.fixture(scope="module", params=["forks", "portable"])
+@pytest.fixture(scope="module", params=STARTS)
 def start(request):
     """How worker processes start."""
-    ac.shutdown()
-    before = os.environ.pop("ALLCORES_START", None)
-    if request.param == "portable":
-        os.environ["ALLCORES_START"] = "portable"
-    yield request.param
-    ac.shutdown()
-    os.environ.pop("ALLCORES_START", None)
-    if before is not None:
-        os.environ["ALLCORES_START"] = before
+    with workers_start_by(request.param):
+        yield request.param
 
 
 @pytest.fixture(autouse=True)

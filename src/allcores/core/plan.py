@@ -29,7 +29,6 @@ UNKNOWN_TRANSPORT_SECONDS = 5e-6
 FIRST_ITEM_DISCOUNT = (
     3.0  # the first item often pays for imports and caches: the others may take so much less
 )
-ONE_CORE, NO_GAIN = "there is one core to compute on", "moving the rest to other workers would not save time"
 
 
 class Sample(NamedTuple):

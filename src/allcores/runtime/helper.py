@@ -8,11 +8,10 @@ the reactor (drives the pump when nobody else has for a while). It never runs th
 from __future__ import annotations
 
 import _thread
-import sys
 import threading
 import time
 
-from allcores.runtime.importing import is_importing
+from allcores.runtime.importing import Imports
 from allcores.runtime.lateness import SLEEP_SECONDS, WARM_PATIENCE_SECONDS, Lateness, patience
 from allcores.runtime.machine import cpu_clock
 
@@ -35,15 +34,14 @@ class Helper:
         self._cpu_clock = cpu_clock()
         self._item_cpu_began = 0.0
         self._computing_since = 0.0  # when imports inside the running items were last seen to go on
-        self._modules = 0
-        self._caller_thread = threading.get_ident()
+        self._imports = Imports(threading.get_ident())
         _thread.start_new_thread(self._help, ())  # unlike threading.Thread.start it waits for nothing
 
     def wake(self) -> None:
         """The caller has left for user code, or is closed."""
         self._item_cpu_began = self._cpu_clock()
         self._computing_since = 0.0
-        self._modules = len(sys.modules)
+        self._imports.begin()
         if self._parked:
             self._wake.set()
 
@@ -94,8 +92,7 @@ class Helper:
         lateness.probe()
         if caller.away_since != since:
             return
-        if len(sys.modules) != self._modules or is_importing(self._caller_thread):
-            self._modules = len(sys.modules)
+        if self._imports.seen():
             self._computing_since = time.monotonic()
             self._item_cpu_began = self._cpu_clock()
             lateness.forget()

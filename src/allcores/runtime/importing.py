@@ -17,6 +17,27 @@ IMPORTS = "<frozen importlib"
 MOST_FRAMES = 200
 
 
+class Imports:
+    """Notices what the items of one thread import.
+
+    Args:
+        thread: the thread's identifier.
+    """
+
+    def __init__(self, thread: int) -> None:
+        self._thread = thread
+        self.begin()
+
+    def begin(self) -> None:
+        """Items begin to run: what was imported before is not theirs."""
+        self._modules = len(sys.modules)
+
+    def seen(self) -> bool:
+        """Whether they have imported something since this was asked last, or are about to."""
+        before, self._modules = self._modules, len(sys.modules)
+        return self._modules != before or is_importing(self._thread)
+
+
 def is_importing(thread: int) -> bool:
     """Whether the item that this thread runs is importing a module at this moment."""
     return leads_to_an_import(sys._current_frames().get(thread))

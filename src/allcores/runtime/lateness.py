@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 
 from allcores.processes import presence
+from allcores.runtime.importing import Imports
 from allcores.runtime.machine import run_delay_clock
 
 TYPE_CHECKING = False
@@ -61,6 +61,7 @@ class Probing:
         self.share: float | None = None
         self._patience_seconds = patience(nothing_known)
         self._over = threading.Event()
+        self._imports = Imports(threading.get_ident())
         self._thread = threading.Thread(target=self._probe, name="allcores-probe", daemon=True)
 
     def __enter__(self) -> Probing:
@@ -74,11 +75,10 @@ class Probing:
         self._thread.join()
 
     def _probe(self) -> None:
-        lateness, modules = Lateness(), len(sys.modules)
+        lateness = Lateness()
         self._over.wait(self._patience_seconds)
         while not self._over.is_set():
             lateness.probe()
-            if len(sys.modules) != modules:  # it imports: that says nothing about the other items
-                modules = len(sys.modules)
+            if self._imports.seen():
                 lateness.forget()
             self.share = lateness.share
