@@ -8,7 +8,8 @@ from allcores.core import commands as do
 from allcores.core import events as happened
 from allcores.core.events import ERROR, Outcome
 from allcores.core.order import AsFinished, InOrder
-from allcores.core.scheduler import Rules, Scheduler
+from allcores.core.rules import Rules
+from allcores.core.scheduler import Scheduler
 from allcores.tasks.run import Attempts, run_items
 from allcores.tasks.task import MAP, Task
 from allcores.testing import FLUSH_SECONDS, DiesAt, DiesOn, Fault, Hangs, ItemEnded, Parcel, SimEngine

@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from allcores.core.scheduler import Rules
+from allcores.core.rules import Rules
 from allcores.testing import ALWAYS, DiesAt, DiesBooting, DiesOn, Fault, Hangs
 from simulation import Case, simulate
 

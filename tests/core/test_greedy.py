@@ -11,7 +11,7 @@ from random import Random
 import pytest
 
 from allcores.core.chunks import LONGEST_CHUNK_SECONDS
-from allcores.core.scheduler import Rules
+from allcores.core.rules import Rules
 from simulation import Case, Simulation
 
 SEND_SECONDS = 10e-6

@@ -7,7 +7,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from allcores.core import commands as do
 from allcores.core import events as happened
 from allcores.core.events import ERROR, VALUES, Outcome
-from allcores.core.scheduler import MOST_BARREN_LOSSES, Rules, Scheduler
+from allcores.core.rules import Rules
+from allcores.core.scheduler import MOST_BARREN_LOSSES, Scheduler
 from allcores.testing import ALWAYS, DiesOn, Hangs
 from simulation import Case, Referee, simulate
 

@@ -10,6 +10,7 @@ import pytest
 from driver import Job, job, run
 from work import square
 
+import allcores as ac
 from allcores.core.events import VALUES, ItemsDone, WorkerLost
 from allcores.engines.packed import Each, Together
 from allcores.errors import Unpicklable
@@ -237,3 +238,36 @@ def test_items_for_which_a_worker_has_no_memory_are_errors_and_the_worker_goes_o
     assert worker == other
     assert isinstance(error, Unpicklable)
     assert "not enough memory for item 1" in str(error)
+
+
+@pytest.mark.parametrize("on_error", ["raise", "return"])
+def test_where_memory_is_short_for_results_that_came_together_the_call_ends_with_that(monkeypatch, on_error):
+    real = pickling.loads
+
+    def loads(body, *args):
+        if len(body) > 1000:
+            raise MemoryError
+        return real(body, *args)
+
+    monkeypatch.setattr(pickling, "loads", loads)
+    with pytest.raises(Unpicklable, match="not enough memory"):
+        ac.map(float, range(1000), engine="processes", n_jobs=1, chunksize=1000, on_error=on_error)
+    monkeypatch.undo()
+    assert ac.map(float, range(1000), engine="processes", n_jobs=1, chunksize=1000)[-1] == 999.0
+
+
+def test_futures_whose_results_came_together_and_find_no_memory_all_say_so(monkeypatch):
+    real = pickling.loads
+
+    def loads(body, *args):
+        if len(body) > 1000:
+            raise MemoryError
+        return real(body, *args)
+
+    with ac.Executor(1) as executor:
+        assert executor.submit(abs, -1).result() == 1
+        monkeypatch.setattr(pickling, "loads", loads)
+        with pytest.raises(Unpicklable, match="not enough memory"):
+            list(executor.map(float, range(1000), chunksize=1000))
+        monkeypatch.undo()
+        assert executor.submit(abs, -2).result() == 2

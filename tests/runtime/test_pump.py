@@ -3,7 +3,7 @@
 import threading
 
 from allcores.core.events import Closing, Offered, SourceEnded
-from allcores.core.scheduler import Rules
+from allcores.core.rules import Rules
 from allcores.runtime.pump import Packed, Pump
 from allcores.tasks.task import MAP, Task
 from allcores.testing import ItemEnded, SimEngine

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from typing import NamedTuple
 
 from allcores.core import chunks
 from allcores.core import commands as do
@@ -20,33 +19,17 @@ from allcores.core import events as happened
 from allcores.core.events import ERROR, Outcome
 from allcores.core.growth import Growth
 from allcores.core.loads import Loads
+from allcores.core.rules import Rules
+from allcores.core.trend import Trend
+from allcores.core.waiting import Waiting
 from allcores.errors import StartError
 
-MOST_BARREN_LOSSES = (
-    200  # workers lost in a row that had finished nothing and ran nothing: then none will come
-)
+MOST_BARREN_LOSSES = 200  # workers lost in a row that had finished and run nothing: then none will come
 LEAST_LOOK_SECONDS = 0.001  # between two looks at a worker that is between two items
+TAIL_ITEMS = 16  # for each worker: what comes before these fills everybody's time in any order
 DEFAULT_WINDOW_SECONDS = 1.0
 LEAST_WINDOW_ITEMS = 256
 MOST_WINDOW_ITEMS = 1_000_000
-
-
-class Rules(NamedTuple):
-    """What the user's options mean to the scheduler."""
-
-    length: int | None = None  # number of items, where it is known
-    chunksize: int | None = None
-    window: int | None = None  # items pulled and not yet taken by the user; None: by measured cost
-    bounded: bool = False  # a stream: results wait for their consumer
-    window_bytes: int = 64 << 20
-    timeout: float | None = None
-    retries: int = 0
-    retry_wait_seconds: float = 0.0
-    retry_lost: bool = True
-    retry_timeout: bool = True
-    stop_on_error: bool = True
-    whole_leaves: bool = False
-    may_run_here: bool = False  # where no worker can be had, the calling thread runs the items
 
 
 class Piece:
@@ -95,8 +78,8 @@ class Scheduler:
         self._booted = 0
         self._ready_workers = 0
         self._loads = Loads()
-        self._waiting: list[tuple[int, int, int]] = []  # heap of (start, stop, chunk)
-        self._waiting_items = 0
+        self._trend = Trend()  # of items that are long enough to be dealt out one by one
+        self._waiting = Waiting()
         self._retrying: list[tuple[float, int, int]] = []  # heap of (when, item, chunk)
         self._attempts: dict[int, int] = {}
         self._unsettled: dict[int, int] = {}  # chunk -> items of it that are not settled
@@ -147,7 +130,7 @@ class Scheduler:
         size = self.rules.chunksize or chunks.next_size(cost, self.cost.items, remaining, workers)
         if self.rules.whole_leaves and self.rules.chunksize is None:
             size = chunks.to_leaf(pulled, size, cost)
-        depth = self._depth(size)
+        depth = TAIL_ITEMS if self._tail_is_long() else self._depth(size)
         if (self._loads.room(depth) if self._workers else depth) <= len(self._waiting):
             return 0
         room = self.room(pulled)
@@ -203,7 +186,7 @@ class Scheduler:
         self._unsettled[first] = count
         self._payload_bytes[first] = size_bytes
         self._held_bytes += size_bytes
-        self._wait(first, first, first + count)
+        self._waiting.add(first, first + count, first)
         self._staff(commands)
         self._dispatch(now, commands)
 
@@ -216,6 +199,8 @@ class Scheduler:
         if chunk is None:
             self.offered += count
         self.cost.observe(count, seconds)
+        if count == 1 and seconds > chunks.LONGEST_CHUNK_SECONDS:
+            self._trend.observe(outcomes[0].start, seconds)
         for outcome in outcomes:
             self._settle(outcome, chunk, commands)
 
@@ -225,11 +210,6 @@ class Scheduler:
 
     def _closing(self, event: happened.Closing, now: float, commands: list[do.Command]) -> None:
         self.stop = -1
-
-    def _wait(self, chunk: int, start: int, stop: int) -> None:
-        if start < stop:
-            heapq.heappush(self._waiting, (start, stop, chunk))
-            self._waiting_items += stop - start
 
     def _settle(self, outcome: Outcome, chunk: int | None, commands: list[do.Command]) -> None:
         """Delivers what became of items; the last item of a chunk takes its payload along."""
@@ -275,7 +255,7 @@ class Scheduler:
         useful = self._growth.workers
         to_run = 0 if self._ended else self.remaining
         if self.stop is not None:
-            useful = min(useful, int(bool(self._waiting) and self._waiting[0][0] < self.stop))
+            useful = min(useful, int(bool(self._waiting) and self._waiting.first[0] < self.stop))
         elif to_run is not None:
             useful = min(useful, self.offered - self.settled + to_run)
         while len(self._workers) < useful:
@@ -310,12 +290,14 @@ class Scheduler:
                 continue
             self._settle(outcome, piece.chunk, commands)
         self.cost.observe(count, event.seconds)
+        if count == 1 and event.seconds > chunks.LONGEST_CHUNK_SECONDS:
+            self._trend.observe(piece.next - 1, event.seconds)
         wanted = self._growth.observe(count, event.seconds, event.cpu_seconds)
         if wanted > len(self._workers):
             self._staff(commands)
         if event.last:
             self._end_piece(event.worker, worker, now)
-            self._wait(piece.chunk, piece.next, piece.stop)
+            self._waiting.add(piece.next, piece.stop, piece.chunk)
         self._dispatch(now, commands)
 
     def _end_piece(self, number: int, worker: Worker, now: float) -> None:
@@ -341,12 +323,14 @@ class Scheduler:
         for piece in worker.pieces:
             running = event.running
             if running is None or not piece.next <= running < piece.stop:
-                self._wait(piece.chunk, piece.next, piece.stop)
+                self._waiting.add(piece.next, piece.stop, piece.chunk)
             elif worker.doomed is not None and worker.doomed != running:
-                self._wait(piece.chunk, piece.next, piece.stop)  # killed a moment too late: not its fault
+                self._waiting.add(
+                    piece.next, piece.stop, piece.chunk
+                )  # killed a moment too late: not its fault
             else:
-                self._wait(piece.chunk, piece.next, running)
-                self._wait(piece.chunk, running + 1, piece.stop)
+                self._waiting.add(piece.next, running, piece.chunk)
+                self._waiting.add(running + 1, piece.stop, piece.chunk)
                 self._blame(running, piece.chunk, event, worker.doomed is not None, now, commands)
         if self._barren_losses > MOST_BARREN_LOSSES:
             self._abort(StartError(_no_worker_lives(event)), commands)
@@ -387,22 +371,22 @@ class Scheduler:
             return
         self._growth = Growth(0, 0)
         for _, item, chunk in self._retrying:
-            self._wait(chunk, item, item + 1)
+            self._waiting.add(item, item + 1, chunk)
         for worker in self._workers.values():
             for piece in worker.pieces:
-                self._wait(piece.chunk, piece.next, piece.stop)
-        for start, stop, chunk in sorted(self._waiting):
+                self._waiting.add(piece.next, piece.stop, piece.chunk)
+        for start, stop, chunk in self._waiting:
             commands.append(do.RunHere(chunk, start, stop))
-        self._waiting, self._retrying, self._workers = [], [], {}
-        self._waiting_items = self._in_flight = self._busy_workers = self._ready_workers = 0
-        self._loads = Loads()
+        self._retrying, self._workers = [], {}
+        self._in_flight = self._busy_workers = self._ready_workers = 0
+        self._waiting, self._loads = Waiting(), Loads()
 
     # -- time -----------------------------------------------------------------------------------------
 
     def _ticked(self, event: happened.Ticked, now: float, commands: list[do.Command]) -> None:
         while self._retrying and self._retrying[0][0] <= now:
             _, index, chunk = heapq.heappop(self._retrying)
-            self._wait(chunk, index, index + 1)
+            self._waiting.add(index, index + 1, chunk)
         for number, worker in self._workers.items():
             if worker.check_at is not None and worker.check_at <= now:
                 worker.check_at = None
@@ -438,9 +422,9 @@ class Scheduler:
     # -- dispatch -------------------------------------------------------------------------------------
 
     def _dispatch(self, now: float, commands: list[do.Command]) -> None:
-        """Gives waiting pieces, the earliest first, to the workers that hold the fewest."""
+        """Gives waiting pieces, the earliest or the longest first, to the workers that hold the fewest."""
         while self._waiting:
-            start, stop, chunk = self._waiting[0]
+            start, stop, chunk = piece = self._next_piece()
             if self.stop is not None and start >= self.stop:
                 return
             seats = self._growth.workers - self._caller_runs  # the caller occupies one while it runs items
@@ -449,8 +433,7 @@ class Scheduler:
             if found is None:
                 return
             load, number = found
-            heapq.heappop(self._waiting)
-            self._waiting_items -= stop - start
+            self._waiting.remove(piece)
             worker = self._workers[number]
             if not worker.pieces and worker.ready and self.rules.timeout is not None:
                 worker.check_at = now + self.rules.timeout
@@ -459,6 +442,21 @@ class Scheduler:
             self._in_flight += 1
             self._loads.move(number, load, load + 1)
             commands.append(do.Send(number, chunk, start, stop))
+
+    def _tail_is_long(self) -> bool:
+        """Whether few but long items are left: all should be at hand, since any of them may come first."""
+        if self.rules.bounded or self._caller_runs or not self.staffed or self.rules.length is None:
+            return False
+        left = self.rules.length - self.offered + self._waiting.items
+        return (self.cost.each or 0.0) > chunks.LONGEST_CHUNK_SECONDS and left <= TAIL_ITEMS * len(
+            self._workers
+        )
+
+    def _next_piece(self) -> tuple[int, int, int]:
+        """The earliest one; where costs rise the last one, if the user waits for all of them anyway."""
+        if self._trend.rises and self.stop is None and not self.rules.bounded:
+            return self._waiting.last
+        return self._waiting.first
 
     def _depth(self, size: int) -> int:
         """How many pieces of this size each worker should hold."""
@@ -469,7 +467,7 @@ class Scheduler:
         remaining = 0 if self._ended else self.remaining
         tail = (
             remaining is not None
-            and (remaining + self._waiting_items) * cost < 2 * len(self._workers) * seconds
+            and (remaining + self._waiting.items) * cost < 2 * len(self._workers) * seconds
         )
         return chunks.at_hand(seconds, tail, self._away or self.rules.bounded)
 

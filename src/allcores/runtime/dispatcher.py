@@ -16,7 +16,7 @@ from concurrent.futures import Future, InvalidStateError
 from typing import Any, NamedTuple
 
 from allcores.core.events import ERROR, VALUES, Offered, Outcome, Planned
-from allcores.core.scheduler import Rules
+from allcores.core.rules import Rules
 from allcores.errors import Unpicklable
 from allcores.runtime.pump import Packed, Pump, Settled
 from allcores.runtime.verdicts import call_lost
@@ -264,8 +264,9 @@ class Dispatcher:
         try:
             values = entry.open()
         except BaseException as error:
-            if len(calls) == 1:
-                _fail(calls[0], error)
+            if len(outcome.body) == 1:  # one value, or a pickle of several: then memory is short
+                for call in calls:
+                    _fail(call, error)
                 return
             self._running.update(enumerate(calls, outcome.start))
             for index, body in enumerate(outcome.body, outcome.start):

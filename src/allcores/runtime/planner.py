@@ -160,11 +160,11 @@ class Planner:
         ):  # to look takes as long as tiny items do: the last look will do
             self._delay_began = self._delay()
 
-    def _computing(self, seconds: float, cpu_seconds: float) -> float:
-        """The seconds in which items computed or, on a busy machine, were ready to."""
+    def _without_delay(self, seconds: float, cpu_seconds: float) -> float:
+        """The seconds that items took, without those in which a busy machine had no core for them."""
         if self._delay is not None and cpu_seconds < WAITING_SHARE * seconds:
-            return min(seconds, cpu_seconds + self._delay() - self._delay_began)
-        return cpu_seconds
+            return max(cpu_seconds, seconds - (self._delay() - self._delay_began))
+        return seconds
 
     def asked_for(self) -> Plan:
         """The plan where the options leave no choice."""
@@ -192,7 +192,7 @@ class Planner:
         self.watch.ended()
         if self._items == 1 and not self._warmed_up:  # the first item often pays for imports and caches
             self._forget_sample()
-        cpu_seconds = self._computing(seconds, cpu_seconds)
+        seconds = self._without_delay(seconds, cpu_seconds)
         done = sum(outcome.stop - outcome.start for outcome in outcomes)
         self._items += done
         self._seconds += seconds
@@ -287,7 +287,8 @@ class Planner:
         if running is not None:
             count, so_far, computed = running
             items += count
-            seconds, cpu_seconds = seconds + so_far, cpu_seconds + self._computing(so_far, computed)
+            seconds += self._without_delay(so_far, computed)
+            cpu_seconds += computed
         return Sample(max(1, items), max(seconds, 1e-9), cpu_seconds, self._late_share, self._transport)
 
     def _workers_start(self) -> Start:

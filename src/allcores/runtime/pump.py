@@ -27,7 +27,8 @@ from allcores.core.events import (
     WorkerLost,
 )
 from allcores.core.order import AsFinished, InOrder
-from allcores.core.scheduler import Rules, Scheduler
+from allcores.core.rules import Rules
+from allcores.core.scheduler import Scheduler
 from allcores.runtime.verdicts import task_timeout, worker_lost
 
 TYPE_CHECKING = False

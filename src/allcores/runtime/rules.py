@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from allcores.core.scheduler import Rules
+from allcores.core.rules import Rules
 from allcores.errors import TaskTimeout, WorkerLost
 from allcores.options import Options
 from allcores.runtime.source import Source

@@ -123,10 +123,13 @@ def item_not_rebuilt(index: int, error: BaseException) -> Unpicklable:
 
 def result_not_rebuilt(index: int, error: BaseException) -> Unpicklable:
     """The error for a result that arrived in the caller and could not be made an object again."""
-    message = (
-        f"the result of item {index} arrived and cannot be rebuilt here: {_short(error)}. "
-        "Make its class importable here and its pickling complete (see __reduce__), or return plain data."
-    )
+    if isinstance(error, MemoryError):
+        remedy = "There is not enough memory: return less, or take results one by one from ac.par(...)."
+    else:
+        remedy = (
+            "Make its class importable here and its pickling complete (see __reduce__), or return plain data."
+        )
+    message = f"the result of item {index} arrived and cannot be rebuilt here: {_short(error)}. {remedy}"
     return Unpicklable(message, "result", "result", index)
 
 
