@@ -51,16 +51,19 @@ class Referee:
         self.held_bytes = 0
         self.payload_bytes: dict[int, int] = {}
 
-    def wanted(self, pulled: int) -> int:
-        count = self.scheduler.wanted(pulled)
+    def wanted(self, pulled: int) -> tuple[int, int]:
+        count, chunks = self.scheduler.wanted(pulled)
+        assert bool(count) == bool(chunks)
         assert count >= 0
         if count:
             assert self.stop is None, "input is pulled although an error ended the job"
             if self.rules.window is not None:
-                assert pulled + count - self.consumed <= self.rules.window, "more in flight than the window"
+                assert pulled + count * chunks - self.consumed <= self.rules.window, (
+                    "more in flight than the window"
+                )
             if pulled > self.consumed:
                 assert self.held_bytes <= self.rules.window_bytes, "more bytes in flight than allowed"
-        return count
+        return count, chunks
 
     def handle(self, event: Any, now: float) -> list[Any]:
         self._note(event)
@@ -302,9 +305,13 @@ class Simulation:
                     self.aborted = True
 
     def _feed(self) -> None:
-        while not self.ended and (count := self.referee.wanted(self.pulled)):
-            items = self._pull(count)
-            if items:
+        chunks = 1
+        while chunks and not self.ended:
+            count, chunks = self.referee.wanted(self.pulled)
+            for _ in range(chunks):
+                items = self._pull(count)
+                if not items:
+                    break
                 first = items[0]
                 self.parcels[first] = Parcel(items, len(items) * self.case.item_bytes)
                 self._post(happened.Offered(first, len(items), self.parcels[first].size_bytes))

@@ -151,13 +151,12 @@ def moves(way):
 
 def worker_processes():
     """Every descendant but the zygote, from which the next workers will come."""
-    found = psutil.Process().children(recursive=True)
-    return [each for each in found if lives(each) and (each.ppid() != os.getpid() or not is_zygote(each))]
+    return [each for each in psutil.Process().children(recursive=True) if lives(each) and not is_zygote(each)]
 
 
 def is_zygote(process):
     try:
-        return "zygote" in " ".join(process.cmdline())
+        return process.ppid() == os.getpid() and "zygote" in " ".join(process.cmdline())
     except psutil.Error:
         return False
 

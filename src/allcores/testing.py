@@ -281,6 +281,9 @@ class SimJob:
             self._note(event)
         return events
 
+    def flush(self) -> None:
+        """Nothing is put off."""
+
     def ring(self) -> None:
         """Lets the next wait return at once."""
         self._rung = True

@@ -70,7 +70,7 @@ class Adversary(RuleBasedStateMachine):
 
     @rule()
     def the_caller_feeds(self):
-        count = 0 if self.ended else self.referee.wanted(self.pulled)
+        count = 0 if self.ended else self.referee.wanted(self.pulled)[0]
         items = min(count, self.length - self.pulled)
         if items < count and not self.ended:
             self.ended = True
@@ -259,7 +259,7 @@ def test_where_no_worker_can_be_had_the_caller_gets_every_open_item_back():
         scheduler.handle(happened.Offered(first, 3), 0.0)
     commands = scheduler.handle(happened.StartFailed(OSError("no more processes")), 0.0)
     assert commands == [do.RunHere(0, 0, 3), do.RunHere(3, 3, 6), do.RunHere(6, 6, 9)]
-    assert scheduler.wanted(9) == 0
+    assert scheduler.wanted(9) == (0, 0)
 
 
 def test_no_more_workers_are_started_than_there_are_items():

@@ -119,7 +119,7 @@ def test_of_many_items_only_as_many_are_pulled_ahead_as_can_matter():
     for length in (20, 10_000):
         scheduler = scheduler_that_knows_a_trend(length)
         pulled[length] = 3
-        while pulled[length] < length and (count := scheduler.wanted(pulled[length])):
+        while pulled[length] < length and (count := scheduler.wanted(pulled[length])[0]):
             scheduler.handle(happened.Offered(pulled[length], count), 0.0)
             pulled[length] += count
     assert pulled == {20: 20, 10_000: 5}

@@ -14,6 +14,7 @@ from allcores.core.events import ERROR, NODE, VALUES, ItemsDone, WorkerReady
 from allcores.engines.processes import shutdown
 from allcores.errors import RemoteError, RemoteTraceback, StartError, Unpicklable
 from allcores.processes import wire
+from allcores.processes.channel import Channel
 from allcores.processes.presence import inside_worker
 
 pytestmark = pytest.mark.usefixtures("start_method")
@@ -439,6 +440,26 @@ def test_what_is_printed_comes_with_the_outcome_and_not_by_itself(capfd):
 
 def test_the_events_and_the_wire_mean_the_same_kinds():
     assert (wire.VALUES, wire.NODE, wire.ERROR) == (VALUES, NODE, ERROR)
+
+
+def test_pieces_for_a_busy_worker_share_a_write(monkeypatch):
+    with job(square, range(40), workers=1, chunk=1) as made:
+        made.finish()
+        writes = []
+        real = Channel.send
+        monkeypatch.setattr(Channel, "send", lambda self, *parts: writes.append(parts) or real(self, *parts))
+        for index in range(10):
+            made.engine.send(0, made.payload, 0, index, index + 1)
+        assert len(writes) == 1  # it had nothing to do
+        made.engine.flush()
+        assert len(writes) == 2
+        ended = 0
+        while ended < 10:
+            ended += len([event for event in made.engine.wait(20) if isinstance(event, ItemsDone)])
+        made.engine.send(0, made.payload, 0, 0, 2)
+        made.engine.send(0, made.payload, 0, 2, 4)
+        while ended < 12:  # to wait is enough
+            ended += len([event for event in made.engine.wait(20) if isinstance(event, ItemsDone)])
 
 
 def test_waiting_opens_no_result():

@@ -22,10 +22,11 @@ TRUST = 2  # a chunk holds at most so many times the items whose cost is known: 
 class Cost:
     """Seconds an item takes: the larger of a moving average and the overall mean."""
 
-    __slots__ = ("_moving", "_seconds", "items")
+    __slots__ = ("_moving", "_seconds", "each", "items")
 
     def __init__(self) -> None:
         self.items = 0  # whose cost was observed
+        self.each: float | None = None  # seconds an item; None before the first observation
         self._seconds = 0.0
         self._moving: float | None = None
 
@@ -37,13 +38,7 @@ class Cost:
         self._seconds += seconds
         each = seconds / items
         self._moving = each if self._moving is None else 0.6 * self._moving + 0.4 * each
-
-    @property
-    def each(self) -> float | None:
-        """Seconds an item, or None before the first observation."""
-        if self._moving is None:
-            return None
-        return max(self._moving, self._seconds / self.items, 1e-9)
+        self.each = max(self._moving, self._seconds / self.items, 1e-9)
 
 
 def target_seconds(cost: float, remaining: int | None, workers: int) -> float:

@@ -42,5 +42,10 @@ class Loads:
 
     def room(self, depth: int) -> int:
         """How many pieces fill everybody up to ``depth``: what one holds too many does not feed another."""
-        filled = min(depth, len(self._by_load))
-        return sum((depth - load) * len(self._by_load[load]) for load in range(filled))
+        room = 0
+        for workers in self._by_load:
+            if not depth:
+                break
+            room += depth * len(workers)
+            depth -= 1
+        return room

@@ -87,6 +87,7 @@ class Scheduler:
         self._consumed = 0
         self._held_bytes = 0  # of inputs in flight and of results that nobody has taken
         self._payload_bytes: dict[int, int] = {}
+        self._last_bytes = self.rules.window_bytes  # of the last payload
         self._ended = False
         self._away = False
         self._caller_runs = False
@@ -120,10 +121,13 @@ class Scheduler:
             self._handlers[type(event)](event, now, commands)  # type: ignore[operator]
         return commands
 
-    def wanted(self, pulled: int) -> int:
-        """How many items to pull from the input and offer as one chunk now, after ``pulled`` ones; 0: none."""
+    def wanted(self, pulled: int) -> tuple[int, int]:
+        """How many items to pull from the input and offer as one chunk now, after ``pulled`` ones; 0: none.
+
+        And how many such chunks may be offered before asking again.
+        """
         if self._ended or self._aborted or self.stop is not None or not self._growth.workers:
-            return 0
+            return 0, 0
         workers = max(1, len(self._workers))
         cost = self.cost.each
         remaining = None if self.rules.length is None else max(0, self.rules.length - pulled)
@@ -131,12 +135,16 @@ class Scheduler:
         if self.rules.whole_leaves and self.rules.chunksize is None:
             size = chunks.to_leaf(pulled, size, cost)
         depth = TAIL_ITEMS if self._tail_is_long() else self._depth(size)
-        if (self._loads.room(depth) if self._workers else depth) <= len(self._waiting):
-            return 0
+        lacking = (self._loads.room(depth) if self._workers else depth) - len(self._waiting)
+        if lacking <= 0:
+            return 0, 0
         room = self.room(pulled)
         if room <= 0 or (self._held_bytes > self.rules.window_bytes and pulled > self._consumed):
-            return 0
-        return min(size, room)
+            return 0, 0
+        if size > 1:
+            return min(size, room), 1  # the next one may be of another size
+        spare_bytes = self.rules.window_bytes - self._held_bytes
+        return 1, min(lacking, room, max(1, spare_bytes // max(1, self._last_bytes)))
 
     def room(self, pulled: int) -> int:
         """How many more items may be pulled, after ``pulled`` ones, before the user has taken some."""
@@ -184,7 +192,7 @@ class Scheduler:
         first, count, size_bytes = event
         self.offered += count
         self._unsettled[first] = count
-        self._payload_bytes[first] = size_bytes
+        self._payload_bytes[first] = self._last_bytes = size_bytes
         self._held_bytes += size_bytes
         self._waiting.add(first, first + count, first)
         self._staff(commands)

@@ -51,8 +51,13 @@ class Engine(Protocol):
         """Queues items [start, stop) of a payload whose first item is ``first``; never blocks.
 
         A worker that has been booted may be sent to before it is ready. ``ItemsDone`` events follow, in
-        order, the last one of the piece with ``last=True``.
+        order, the last one of the piece with ``last=True``. What a busy worker is sent may stay here until the
+        next ``flush`` or ``wait``.
         """
+        ...
+
+    def flush(self) -> None:
+        """Lets all go that was sent."""
         ...
 
     def look(self, worker: int) -> tuple[int | None, float]:

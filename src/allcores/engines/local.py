@@ -56,6 +56,9 @@ class Local:
             pass
         return events
 
+    def flush(self) -> None:
+        """Nothing is put off."""
+
     def ring(self) -> None:
         """Ends a wait."""
         self._events.put(None)

@@ -209,6 +209,11 @@ class Processes:
         seat.pieces.append(start)
         crew.send(worker, payload.piece(start - first, stop - first, head))
 
+    def flush(self) -> None:
+        """Writes what is to share a write."""
+        if self._crew is not None:
+            self._crew.flush()
+
     def look(self, worker: int) -> tuple[int | None, float]:
         """Reads the worker's words."""
         return self._crew.look(worker) if self._crew is not None else (None, 0.0)

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     Handler = Callable[[int], None]
 
 STATUS_SECONDS = 0.1  # for which the wait status of a worker that is gone is waited for
+SHARED_BYTES = 1 << 12  # a smaller piece for a busy worker shares a write with what comes next
 POLL_SECONDS = 0.02  # between looks where nothing tells us of a death
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 
@@ -67,6 +68,7 @@ class Crew:
         self._leaving: set[int] = set()  # numbers of seats whose processes may outlive them
         self._last_number = 0
         self._going: list[Seat] = []  # seats whose death is to be judged
+        self._unsent: set[Seat] = set()
         self._parent: Forked | Fresh = _parent(self, portable)
 
     @property
@@ -120,15 +122,31 @@ class Crew:
         return 0
 
     def send(self, worker: int, parts: list[Bytes]) -> None:
-        """Queues a piece, or what goes before it."""
+        """Queues a piece, or what goes before it; a worker that has enough to do gets it with the next ``flush``."""
         seat = self._by_worker.get(worker)
-        if seat is not None:  # else gone meanwhile: its WorkerLost is among the events
-            self.transmit(seat, parts)
+        if seat is None:
+            return  # gone meanwhile: its WorkerLost is among the events
+        seat.unsent += parts
+        if len(seat.pieces) < 2 or sum(map(len, parts)) > SHARED_BYTES:
+            self._send_unsent(seat)
+        else:
+            self._unsent.add(seat)
+
+    def _send_unsent(self, seat: Seat) -> None:
+        parts, seat.unsent = seat.unsent, []
+        self.transmit(seat, parts)
 
     def transmit(self, seat: Seat, parts: list[Bytes]) -> None:
         """Sends now what the channel takes, the rest when there is room."""
         if not seat.channel.send(parts):
             self.watch_room(seat.channel, seat.on_channel)
+
+    def flush(self) -> None:
+        """Sends what was put off, so that it could share a write."""
+        while self._unsent:
+            seat = self._unsent.pop()
+            if seat.unsent and self._seats.get(seat.number) is seat:
+                self._send_unsent(seat)
 
     def seat_of(self, worker: int) -> Seat | None:
         """The seat of a worker that is not known to be gone."""
@@ -162,6 +180,7 @@ class Crew:
     def wait(self, timeout: float | None) -> list[Event]:
         """What happened; waits up to ``timeout`` seconds until something has."""
         give_up = None if timeout is None else monotonic() + timeout
+        self.flush()
         while True:
             self._turn(0.0 if self._events or self._rung else self._patience(give_up))
             if self._events:
@@ -182,6 +201,7 @@ class Crew:
                 self._remove(seat)
         self._by_worker.clear()
         self._going.clear()
+        self._unsent.clear()
         self._events.clear()
         self._rung = False
         return reuse and self.serviceable

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from allcores.core.events import Printed
+    from allcores.processes.wire import Bytes
 
     Handler = Callable[[int], None]
 
@@ -29,12 +30,13 @@ class Seat:
         printed: what its items have printed that it is about to report.
         values: what it was last told of the globals of the user's modules.
         status: its wait status, once known.
+        unsent: what is to be written with what comes next: it is busy, and has time.
         due: when it will be given up, once it seems to be gone.
     """
 
     __slots__ = (
         "babbled", "born", "channel", "child_end", "defined", "due", "number", "on_channel", "on_pidfd", "pidfd",
-        "pieces", "printed", "ready", "reason", "status", "stopped", "values", "worker",
+        "pieces", "printed", "ready", "reason", "status", "stopped", "unsent", "values", "worker",
     )  # fmt: skip
 
     def __init__(self, number: int, worker: int) -> None:
@@ -48,6 +50,7 @@ class Seat:
         self.babbled = False
         self.defined = 0
         self.printed: list[Printed] = []
+        self.unsent: list[Bytes] = []
         self.status: int | None = None
         self.reason, self.values = "", b""
         self.due: float | None = None

@@ -270,20 +270,22 @@ class Caller:
 
     def feed(self) -> None:
         """Pulls, packs and offers chunks as long as the scheduler wants some."""
-        while True:
-            with self.pump as pump:
-                count = pump.scheduler.wanted(self.source.pulled)
-            if not count:
-                return
-            first, items = self._pull(count)
-            if not len(items):
-                return
-            self._offer(first, items)
+        chunks = 1
+        while chunks:
+            count, chunks = self.pump.wanted(self.source.pulled)
+            for _ in range(chunks):
+                first, items = self._pull(count)
+                if not len(items):
+                    chunks = 0
+                    break
+                self._offer(first, items)
+        self.pump.flush()
 
     def _pull(self, count: int) -> tuple[int, Sequence[Any]]:
         if self.source.random_access or self.source.never_waits or self.pump.engine is None:
             first, items = self.source.take(count)
         else:
+            self.pump.flush()
             with self._in_iterator():  # what may be filled anew is packed before the next item is pulled
                 first, items = self.source.take(count if self.source.reuses is False else 1)
         self._tell_end()
@@ -347,10 +349,8 @@ class Caller:
         if self.source.random_access:
             first, items = self._pull(1 if self._probing else min(self._batches.size, room))
         else:  # item by item, as the loop does: what is pulled may last only until the next one is
-            first, items = (
-                self.source.pulled,
-                self.source.step_by_step(1 if self._probing else min(self._batches.size, room)),
-            )
+            first = self.source.pulled
+            items = self.source.step_by_step(1 if self._probing else min(self._batches.size, room))
         if len(items):
             self._run_inline(first, items, None)
         self._tell_end()

@@ -218,9 +218,7 @@ class Dispatcher:
             return
         self._submitted += len(calls)
         self._running.update(enumerate(calls, first))
-        with self._pump as pump:
-            pump.chunks[first] = Packed(payload, None)
-            pump.post(Offered(first, len(calls), payload.size_bytes))
+        self._pump.submit(Offered(first, len(calls), payload.size_bytes), Packed(payload, None))
 
     def _packed(self, first: int, calls: list[Call]) -> Payload | None:
         """The calls, ready to travel; those that cannot are taken out of the list. None if no call is left."""

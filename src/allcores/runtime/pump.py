@@ -101,13 +101,16 @@ class Pump:
     def __enter__(self) -> Pump:
         """Takes the lock; who drives the pump meanwhile is asked to let go."""
         if not self.lock.acquire(blocking=False):
-            if self.engine is not None:
-                self.engine.ring()
+            self.ring()
             self.lock.acquire()
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self.lock.release()
+        try:
+            if self.engine is not None:
+                self.engine.flush()
+        finally:
+            self.lock.release()
 
     def now(self) -> float:
         """Seconds on the clock of the engine."""
@@ -123,8 +126,26 @@ class Pump:
         for command in self.scheduler.handle(event, self.now()):
             self._perform[type(command)](command)
 
+    def wanted(self, pulled: int) -> tuple[int, int]:
+        """How many items to offer as a chunk, after ``pulled`` ones, and how many such chunks."""
+        if not self.lock.acquire(blocking=False):
+            self.ring()
+            self.lock.acquire()
+        try:
+            return self.scheduler.wanted(pulled)
+        finally:
+            self.lock.release()
+
+    def flush(self) -> None:
+        """Sends what was submitted to busy workers."""
+        with self:
+            pass
+
     def submit(self, event: Event, packed: Packed | None = None) -> None:
-        """Posts an event (an offer with its payload) without waiting for the lock: whoever holds it is told."""
+        """Posts an event (an offer with its payload) without waiting for the lock: whoever holds it is told.
+
+        What it makes the engine send may wait there until the next ``flush`` or ``step``.
+        """
         self._mailbox.append((event, packed))
         if self.lock.acquire(blocking=False):
             try:
@@ -174,6 +195,7 @@ class Pump:
         self.empty_mailbox()
         if due is not None and engine.now() >= due:
             self.post(Ticked())
+        engine.flush()
 
     def salvage(self) -> None:
         """After an interrupt, which may have come at any moment: what has arrived is put in order, and that is all."""
