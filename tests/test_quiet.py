@@ -248,12 +248,14 @@ def test_nothing_is_logged_or_warned_unless_asked(mode):
     assert_quiet(run(mode, text))
 
 
-def test_the_logger_tells_the_plan_when_asked():
-    text = """
+@pytest.mark.parametrize("level", ["DEBUG", "INFO"])
+def test_the_logger_tells_the_plan_to_who_debugs_and_to_nobody_else(level):
+    text = f"""
         import logging
-        logging.basicConfig(level=logging.INFO)
+        logging.basicConfig(level=logging.{level})
         ac.map(slow, range(2000))
     """
     done = run("auto", text)
     assert done.returncode == 0
-    assert "INFO:allcores:" in done.stderr
+    assert ("DEBUG:allcores:" in done.stderr) == (level == "DEBUG")
+    assert "INFO:allcores:" not in done.stderr

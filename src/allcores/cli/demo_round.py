@@ -65,7 +65,7 @@ def plan(case: Case) -> dict[str, Any]:
 
     logger = logging.getLogger("allcores")
     logger.addHandler(Listener())
-    logger.setLevel(logging.INFO)
+    logger.setLevel(logging.DEBUG)
     case.parallel()
     if told:
         return {"engine": told[-1].engine, "n_jobs": told[-1].n_jobs, "reasons": told[-1].reasons}

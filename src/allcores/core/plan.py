@@ -90,7 +90,7 @@ class Plan:
     def __str__(self) -> str:
         workers = "in the calling thread" if self.engine == INLINE else f"with {self.n_jobs} workers"
         if self.most_jobs > self.n_jobs:
-            workers += f" (growing up to {self.most_jobs} while that helps)"
+            workers += f" (growing up to {self.most_jobs} should the items wait)"
         lines = [f"{self.engine}, {workers}"]
         for engine, seconds in self.seconds.items():
             lines.append(f"  {engine:<10} {'not possible' if seconds is None else in_words(seconds)}")

@@ -252,7 +252,7 @@ class Planner:
         if plan.engine != INLINE and not staffed and "logging" in sys.modules:  # else nobody listens
             import logging
 
-            logging.getLogger("allcores").info("%s", plan)
+            logging.getLogger("allcores").debug("%s", plan)
         return plan
 
     def _guarded(self, sample: Sample, left: int | None, facts: Facts) -> Plan:
