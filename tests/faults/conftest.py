@@ -7,6 +7,7 @@ import pytest
 import allcores as ac
 from starting import STARTS, workers_start_by
 
+from . import witness
 from .witness import traces, wait_for
 
 
@@ -35,3 +36,21 @@ def nothing_stays(tmp_path, monkeypatch, request):
     assert after.memory <= before.memory
     assert after.shared <= before.shared
     assert after.files == before.files
+
+
+@pytest.fixture
+def program(tmp_path, start):
+    """Starts a program, and sees to it that nothing of it stays."""
+    started = []
+
+    def begin(text, *arguments):
+        started.append(witness.Program(text, tmp_path, start, arguments))
+        return started[-1]
+
+    yield begin
+    for each in started:
+        each.note_family()
+        each.kill_all()
+        for pid in each.left():
+            witness.strike(pid)
+        each.process.communicate()

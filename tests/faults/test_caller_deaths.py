@@ -10,24 +10,6 @@ from . import witness
 PROCESSES = "engine='processes', n_jobs=4"
 
 
-@pytest.fixture
-def program(tmp_path, start):
-    """Starts a program, and sees to it that nothing of it stays."""
-    started = []
-
-    def begin(text, *arguments):
-        started.append(witness.Program(text, tmp_path, start, arguments))
-        return started[-1]
-
-    yield begin
-    for each in started:
-        each.note_family()
-        each.kill_all()
-        for pid in each.left():
-            witness.strike(pid)
-        each.process.communicate()
-
-
 def test_killed_with_four_busy_workers(program):
     running = program(f"ac.map(busy, range(100), {PROCESSES})")
     running.wait_until_busy(4)

@@ -13,7 +13,7 @@ DOUBLE = Task(((MAP, lambda x: 2 * x),))
 
 def pump_with(sim, workers=2):
     pump = Pump(Rules(), ordered=True)
-    with pump:
+    with pump.lock:
         pump.attach(sim.engine_for(DOUBLE), workers, workers)
     return pump
 
@@ -31,7 +31,7 @@ def test_an_offer_that_is_submitted_while_another_thread_holds_the_lock_is_not_l
         offer(pump, 0, [1, 2, 3])
         submitted.set()
 
-    with pump:
+    with pump.lock:
         threading.Thread(target=submit).start()
         assert submitted.wait(10), "submit waits for the lock"
         assert pump.scheduler.offered == 0
@@ -41,7 +41,7 @@ def test_an_offer_that_is_submitted_while_another_thread_holds_the_lock_is_not_l
 
 def test_who_waits_is_rung_when_something_is_submitted():
     pump = pump_with(SimEngine(boot_seconds=3600))
-    with pump:
+    with pump.lock:
         thread = threading.Thread(target=offer, args=(pump, 0, [1]))
         thread.start()
         thread.join(10)
@@ -56,10 +56,10 @@ def test_offers_of_many_threads_arrive_each_once():
     for thread in threads:
         thread.start()
     while any(thread.is_alive() for thread in threads):
-        with pump:
+        with pump.lock:
             pump.empty_mailbox()
     pump.submit(SourceEnded())
-    with pump:
+    with pump.lock:
         while pump.scheduler.settled < 40:
             pump.step(None)
         values = []
@@ -74,7 +74,7 @@ def test_winding_down_starts_nothing_more_and_waits_only_for_what_runs():
     sim = SimEngine(seconds=1.0)
     pump = pump_with(sim, workers=1)
     offer(pump, 0, [1, 2, 3])
-    with pump:
+    with pump.lock:
         pump.step(None)
         pump.post(Closing())
         pump.wind_down(5.0)

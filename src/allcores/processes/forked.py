@@ -91,7 +91,11 @@ class Zygote:
         """
         self.users += 1
         request = wire.frame(wire.TEMPLATE, 0, cloudpickle.encode(), 2)
-        return self._channel.send([request], (sock.fileno(), words))
+        try:
+            return self._channel.send([request], (sock.fileno(), words))
+        except BaseException:  # Ctrl-C: descriptors that wait to be sent may soon be somebody else's
+            self._channel.close()
+            raise
 
     def stop(self, wait: bool) -> None:
         """Lets it end, with everything it has started; waits until it has, but not for long."""

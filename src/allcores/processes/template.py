@@ -32,7 +32,10 @@ class Template:
     def __init__(self, sock: _socket.socket, words: int) -> None:
         self._inbox = child.Inbox(sock)
         self._sock = sock
-        self._words = Words(words)
+        try:
+            self._words = Words(words)
+        except ValueError:  # nothing in it yet: who wanted it was interrupted half-way
+            os._exit(0)
         self._workers: dict[int, tuple[int, int | None]] = {}  # pid: number, pidfd
         self._obtain: Callable[[], Task] | None = None  # gives a worker its task, after the fork
 
@@ -84,6 +87,9 @@ class Template:
         child.send(self._sock, wire.frame(wire.READY))
 
     def _fork_worker(self, number: int) -> None:
+        obtain = self._obtain
+        if obtain is None:
+            os._exit(0)  # who wanted it was interrupted half-way, and is about to give it up
         sock = child.channel(self._inbox.take_descriptor())
         own = os.getpid()
         try:
@@ -96,8 +102,6 @@ class Template:
         if pid == 0:
             child.die_with(own)
             self._let_go()
-            obtain = self._obtain
-            assert obtain is not None
             child.live(lambda: work(sock, self._words, number, obtain))
         sock.close()
         pidfd = child.watch(pid)

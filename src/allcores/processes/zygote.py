@@ -133,7 +133,7 @@ class Zygote:
         if pid == 0:
             child.die_with(own)
             self._let_go()
-            child.live(Template(sock, words).serve)
+            child.live(lambda: Template(sock, words).serve())
         os.close(words)
         self._templates[pid] = (sock, child.watch(pid))
 

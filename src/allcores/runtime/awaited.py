@@ -22,7 +22,8 @@ def turn_to_loop(caller: Caller, items: Sequence[Any], outcome: Outcome) -> None
     begun.printed = outcome.printed
     try:
         caller.planner.turn_to_loop(begun.stage)
-        with caller.launching, caller.pump as pump:
+        pump = caller.pump
+        with caller.launching, pump.exclusively():
             if pump.engine is not None:
                 raise TypeError(
                     f"{begun.stage} returned something to await, after long computing; write engine='asyncio'"

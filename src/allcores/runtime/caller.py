@@ -26,6 +26,7 @@ from allcores.options import Options
 from allcores.processes import presence
 from allcores.runtime import partial
 from allcores.runtime.helper import Helper
+from allcores.runtime.inline import run_inline
 from allcores.runtime.planner import Planner, engine_named
 from allcores.runtime.progress import Progress
 from allcores.runtime.pump import Here, Packed, Pump, Settled
@@ -35,9 +36,8 @@ from allcores.runtime.surround import surround
 from allcores.runtime.verdicts import deadline_exceeded
 from allcores.tasks import inner_threads
 from allcores.tasks.coroutines import Begun, blocking, probing
-from allcores.tasks.output import run_keeping, show, shown
-from allcores.tasks.run import Attempts, run_items
-from allcores.tasks.surroundings import Inline
+from allcores.tasks.output import show, shown
+from allcores.tasks.run import Attempts
 from allcores.tasks.task import Task
 
 GRACE_SECONDS = 0.02  # for workers to end the item that they run when nobody wants it any more
@@ -202,7 +202,8 @@ class Caller:
                 self.planner.watch.tell()
             self.feed()
             self._progress.show(self.pump.scheduler.settled)
-            with self.pump as pump:
+            pump = self.pump
+            with pump.exclusively():
                 pump.empty_mailbox()
                 if self._take(pump):
                     return self._ready[0]
@@ -212,7 +213,7 @@ class Caller:
                 if here is None and self._told_end and pump.scheduler.settled == self.source.pulled:
                     return None
             if here is not None:
-                self._run_here(here)
+                self._run_inline(here.first, here.items, here.chunk)
             elif not self._run_some():
                 self._drive(None)
 
@@ -235,7 +236,8 @@ class Caller:
         if self._due is not None:
             left = max(0.0, self._due - time.monotonic())
             timeout = left if timeout is None else min(timeout, left)
-        with self.pump as pump:
+        pump = self.pump
+        with pump.exclusively():
             if waits and self._seated:
                 self._seated = False
                 pump.post(happened.CallerWaits())
@@ -249,8 +251,7 @@ class Caller:
         if self._helper is None and self.pump.engine is None:
             yield
             return
-        with self.pump as pump:
-            pump.post(happened.CallerLeft(items > 0))
+        self.pump.tell(happened.CallerLeft(items > 0))
         self.runs_items = items
         self._seated = self._seated or items > 0
         self.away_since = time.monotonic()
@@ -263,8 +264,7 @@ class Caller:
         finally:
             self.away_since = None
             if not sys.is_finalizing():
-                with self.pump as pump:
-                    pump.post(happened.CallerBack())
+                self.pump.tell(happened.CallerBack())
 
     # -- input ----------------------------------------------------------------------------------------
 
@@ -363,24 +363,18 @@ class Caller:
             self._consider()
         return True
 
-    def _run_here(self, here: Here) -> None:
-        self._run_inline(here.first, here.items, here.chunk)
-
     def _run_inline(self, first: int, items: Any, chunk: int | None) -> None:
-        stop_on_error = self.options.on_error == "raise"
         self.planner.item_begins(items)
-        with Inline(self.task), self._away(len(items)):
-            began, cpu_began = time.perf_counter(), time.thread_time()
-            task = probing(self.task) if self._probing else self.task
-            attempts = self._attempts
-            if self._streaming or self.pump.engine is not None or attempts.retries:
-                live = not attempts.retries and not self._ready and self.pump.order.is_next(first)
-                outcomes = run_keeping(
-                    task, first, items, live=live, stop_on_error=stop_on_error, attempts=attempts
-                )
-            else:  # all before it ran here and has written already
-                outcomes = run_items(task, first, items, stop_on_error=stop_on_error, attempts=attempts)
-            seconds, cpu_seconds = time.perf_counter() - began, time.thread_time() - cpu_began
+        outcomes, seconds, cpu_seconds = run_inline(
+            probing(self.task) if self._probing else self.task,
+            first,
+            items,
+            self._away(len(items)),
+            keeps=self._streaming or self.pump.engine is not None or self._attempts.retries > 0,
+            live=not self._attempts.retries and not self._ready and self.pump.order.is_next(first),
+            stop_on_error=self.options.on_error == "raise",
+            attempts=self._attempts,
+        )
         if self._probing and type(outcomes[-1].body) is Begun:
             from allcores.runtime.awaited import turn_to_loop
 
@@ -391,10 +385,11 @@ class Caller:
         self._batches.ran(seconds)
         self.planner.observe(items, outcomes, seconds, cpu_seconds)
         for outcome in outcomes:
-            if outcome.kind == ERROR:
+            if outcome.kind == ERROR and outcome.start - first < len(
+                items
+            ):  # else Ctrl-C came between two items
                 self._failed_items[outcome.start] = items[outcome.start - first]
-        with self.pump as pump:
-            pump.post(happened.RanInline(outcomes, chunk, seconds, cpu_seconds))
+        self.pump.tell(happened.RanInline(outcomes, chunk, seconds, cpu_seconds))
         for outcome in outcomes:
             if outcome.kind == ERROR and isinstance(outcome.body, KeyboardInterrupt):
                 raise outcome.body
@@ -442,8 +437,12 @@ class Caller:
 
     def launch(self, name: str, workers: int, most: int) -> None:
         """Gives the job an engine. With engine="auto" a function that cannot travel stays here."""
-        if not self.launching.acquire(blocking=False):
+        if self.launching.locked():
             return  # the caller or its helper, whichever is the other one, is about to
+        with self.launching:
+            self._launch(name, workers, most)
+
+    def _launch(self, name: str, workers: int, most: int) -> None:
         try:
             if self.pump.engine is not None or self.closed or self.planner.explicit not in (None, name):
                 return
@@ -451,8 +450,8 @@ class Caller:
             if name != ASYNCIO and (name != THREADS or self.planner.explicit is not None):  # others wait
                 workers = seats.take(workers, firm=self.options.n_jobs is not None)
             engine = engine_named(name, self.options, self.task, self._context, seats, workers, self._loop)
-            with self.pump as pump:
-                pump.attach(engine, workers, most)
+            with self.pump.exclusively():
+                self.pump.attach(engine, workers, most)
         except Unpicklable as error:
             seats.give_back()
             if not self.planner.may_run_here:
@@ -464,8 +463,6 @@ class Caller:
                     f"workers cannot be started: {error}. Close files, raise `ulimit -n`, or use engine='inline'."
                 ) from error
             self.planner.refuse(name, str(error))
-        finally:
-            self.launching.release()
 
     # -- the end --------------------------------------------------------------------------------------
 
@@ -485,7 +482,8 @@ class Caller:
         if engine is None:
             self.planner.pay_the_rent()
             return
-        with self.pump as pump:
+        pump = self.pump
+        with pump.exclusively():
             try:
                 pump.post(happened.Closing())
                 if kill:

@@ -155,8 +155,7 @@ class Dispatcher:
         wanted = min(self._max_workers, len(self._queue) + len(self._pump.chunks))
         if wanted > self._workers:
             self._workers = wanted
-            with self._pump as pump:
-                pump.post(Planned(wanted, wanted))
+            self._pump.tell(Planned(wanted, wanted))
 
     def _ring(self) -> None:
         self._room = False
@@ -192,7 +191,8 @@ class Dispatcher:
                 self._offer(calls)
             if self._finished():
                 return
-            with self._pump as pump:
+            pump = self._pump
+            with pump.exclusively():
                 pump.step(None)
             self._settle()
             if self._pump.failure is not None:

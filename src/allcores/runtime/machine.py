@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from io import FileIO
 from typing import NamedTuple
 
 from allcores.runtime import cgroups
@@ -153,14 +154,9 @@ def run_delay_clock() -> Callable[[], float]:
 
     def seconds() -> float:
         try:
-            descriptor = os.open(path, os.O_RDONLY)
-        except OSError:
-            return 0.0
-        try:
-            return int(os.read(descriptor, 100).split()[1]) / 1e9
+            with FileIO(path) as file:  # not a bare descriptor, which Ctrl-C could leave open
+                return int(file.read(100).split()[1]) / 1e9
         except (OSError, IndexError):
             return 0.0
-        finally:
-            os.close(descriptor)
 
     return seconds

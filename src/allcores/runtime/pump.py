@@ -98,19 +98,15 @@ class Pump:
             do.Abort: self._abort,
         }
 
-    def __enter__(self) -> Pump:
-        """Takes the lock; who drives the pump meanwhile is asked to let go."""
-        if not self.lock.acquire(blocking=False):
-            self.ring()
-            self.lock.acquire()
-        return self
+    def exclusively(self) -> threading.Lock:
+        """The lock, for a ``with``; who drives the pump meanwhile is asked to let go.
 
-    def __exit__(self, *exception: object) -> None:
-        try:
-            if self.engine is not None:
-                self.engine.flush()
-        finally:
-            self.lock.release()
+        It is taken by the ``with`` itself and nowhere in Python code: there Ctrl-C could come between taking it and
+        the ``try`` that gives it back, and the end of the call would wait for ever.
+        """
+        if self.lock.locked():
+            self.ring()
+        return self.lock
 
     def now(self) -> float:
         """Seconds on the clock of the engine."""
@@ -126,34 +122,33 @@ class Pump:
         for command in self.scheduler.handle(event, self.now()):
             self._perform[type(command)](command)
 
+    def tell(self, event: Event) -> None:
+        """Posts an event as soon as nobody else drives the pump."""
+        with self.exclusively():
+            self.post(event)
+
     def wanted(self, pulled: int) -> tuple[int, int]:
         """How many items to offer as a chunk, after ``pulled`` ones, and how many such chunks."""
-        if not self.lock.acquire(blocking=False):
-            self.ring()
-            self.lock.acquire()
-        try:
+        with self.exclusively():
             return self.scheduler.wanted(pulled)
-        finally:
-            self.lock.release()
 
     def flush(self) -> None:
         """Sends what was submitted to busy workers."""
-        with self:
-            pass
+        with self.exclusively():
+            if self.engine is not None:
+                self.engine.flush()
 
     def submit(self, event: Event, packed: Packed | None = None) -> None:
-        """Posts an event (an offer with its payload) without waiting for the lock: whoever holds it is told.
+        """Posts an event (an offer with its payload) without waiting for who drives the pump: that one is told.
 
         What it makes the engine send may wait there until the next ``flush`` or ``step``.
         """
         self._mailbox.append((event, packed))
-        if self.lock.acquire(blocking=False):
-            try:
-                self.empty_mailbox()
-            finally:
-                self.lock.release()
-        elif self.engine is not None:
-            self.engine.ring()
+        if self.lock.locked():
+            self.ring()
+            return
+        with self.lock:
+            self.empty_mailbox()
 
     def empty_mailbox(self) -> None:
         """Posts what was submitted while the lock was taken."""

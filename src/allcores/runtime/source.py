@@ -100,7 +100,9 @@ class Source:
                     self._compare(item, self.pulled + len(items))
                 if time.monotonic() - started > SLOW_PULL_SECONDS:
                     return items
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # comes after all results before it
             self.error = error
         self.ended = len(items) < count
         return items

@@ -12,6 +12,7 @@ import os
 import sys
 import threading
 from contextvars import ContextVar
+from typing import Any, NamedTuple
 
 from allcores.core.events import Outcome
 from allcores.core.printed import item_by_item, shared_out
@@ -20,7 +21,6 @@ from allcores.tasks.run import ONCE, Attempts, Ledger, run_items
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from typing import Any
 
     from allcores.core.events import Printed
     from allcores.tasks.task import Task
@@ -33,28 +33,30 @@ class Sink(Ledger):
         printed: what was kept, in the order in which it was written.
         live: the item whose output need not be kept, since it comes next anyway.
         closed: nobody will look any more.
+        owner: whose items these are.
     """
 
-    __slots__ = ("_token", "closed", "live", "printed", "streams")
+    __slots__ = ("_before", "closed", "live", "owner", "printed", "streams")
 
-    def __init__(self, live: int | None = None) -> None:
+    def __init__(self, live: int | None = None, owner: object = None) -> None:
         super().__init__()
+        self.owner = owner
         self.printed: list[Printed] = []
         self.live = live
         self.closed = False
         self.streams = (sys.stdout, sys.stderr)
 
     def __enter__(self) -> None:
-        self._token = _sink.set(self)
-        _replace(self.streams)
+        self._before = _sink.get()
+        _sink.set(self)
+        _replace(self)
 
     def __exit__(self, *_: object) -> None:
-        _restore(self.streams)
+        """May be called again, to be sure, after an interrupt."""
         self.closed = True
-        with contextlib.suppress(
-            ValueError
-        ):  # a coroutine that nobody ends any more is closed somewhere else
-            _sink.reset(self._token)
+        _restore(self)
+        if _sink.get() is self:  # else a coroutine that nobody ends any more is closed somewhere else
+            _sink.set(self._before)
 
     def keeps(self, stream: Any, text: Any) -> bool:
         """Takes a text that was written to a stream, if it is one to keep."""
@@ -72,11 +74,24 @@ class Sink(Ledger):
         self.printed = [each for each in self.printed if each[0] != index]
 
 
+class Replaced(NamedTuple):
+    """A stream whose ``write`` is replaced, what its own attributes said before, and for whom."""
+
+    stream: Any
+    before: Any
+    sinks: set[Sink]
+
+
+def let_go(owner: object) -> None:
+    """After an interrupt, which may have come at any moment: nothing is kept for this owner in this thread any more."""
+    sink = _sink.get()
+    if sink is not None and sink.owner is owner:
+        sink.__exit__()
+
+
 _sink: ContextVar[Sink | None] = ContextVar("allcores_sink", default=None)
 _lock = threading.Lock()
-_replaced: dict[
-    int, list[Any]
-] = {}  # by stream: how many want it so, the stream, what its own attributes said
+_replaced: dict[int, Replaced] = {}  # by the stream's id
 
 
 def run_keeping(
@@ -88,9 +103,10 @@ def run_keeping(
     proceed: Callable[[], bool] | None = None,
     stop_on_error: bool = False,
     attempts: Attempts = ONCE,
+    owner: object = None,
 ) -> list[Outcome]:
     """Like ``run_items``; what the items print travels with their outcomes (``live``: but not the first one's)."""
-    sink = Sink(first if live else None)
+    sink = Sink(first if live else None, owner)
     with sink:
         outcomes = run_items(
             task, first, items, proceed=proceed, stop_on_error=stop_on_error, attempts=attempts, ledger=sink
@@ -145,17 +161,19 @@ def _write(stream: Any, text: str | bytes) -> None:
         stream.write(text.encode(error.encoding, "backslashreplace").decode(error.encoding))
 
 
-def _replace(streams: tuple[Any, ...]) -> None:
+def _replace(sink: Sink) -> None:
     with _lock:
-        for stream in streams:
+        for stream in sink.streams:
             known = _replaced.get(id(stream))
             if known is not None:
-                known[0] += 1
+                known.sinks.add(sink)
             elif stream is not None:
                 before = getattr(stream, "__dict__", {}).get("write")
-                with contextlib.suppress(AttributeError, TypeError):  # then it writes at once, as ever
-                    stream.write = _writer(stream, stream.write)
-                    _replaced[id(stream)] = [1, stream, before]
+                _replaced[id(stream)] = Replaced(stream, before, {sink})
+                try:
+                    stream.write = _writer(stream, stream.write)  # type: ignore[method-assign]
+                except (AttributeError, TypeError):  # then it writes at once, as ever
+                    del _replaced[id(stream)]
 
 
 def _writer(stream: Any, write: Callable[[str], int]) -> Callable[[str], int]:
@@ -168,20 +186,20 @@ def _writer(stream: Any, write: Callable[[str], int]) -> Callable[[str], int]:
     return keep_or_write
 
 
-def _restore(streams: tuple[Any, ...]) -> None:
+def _restore(sink: Sink) -> None:
     with _lock:
-        for stream in streams:
+        for stream in sink.streams:
             known = _replaced.get(id(stream))
             if known is not None:
-                known[0] -= 1
-                if not known[0]:
+                known.sinks.discard(sink)
+                if not known.sinks:
+                    _set_back(stream, known.before)
                     del _replaced[id(stream)]
-                    _set_back(stream, known[2])
 
 
 def _set_back(stream: Any, before: Any) -> None:
     if before is None:
-        del stream.write
+        vars(stream).pop("write", None)
     else:
         stream.write = before
 
@@ -190,7 +208,7 @@ def _in_forked_child() -> None:
     """Nobody delivers what a fork keeps that an item has made: it writes at once."""
     global _lock
     _lock = threading.Lock()
-    for _, stream, before in _replaced.values():
+    for stream, before, _ in _replaced.values():
         _set_back(stream, before)
     _replaced.clear()
 

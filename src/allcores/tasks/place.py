@@ -68,12 +68,9 @@ def sit_in_context(index: int) -> None:
     _seat.set(index)
 
 
-def sit_inline() -> bool:
-    """This thread runs items of its own call; whether it was no worker before, and must stand up again."""
-    if worker_index() is not None:
-        return False
+def sit_inline() -> None:
+    """This thread, which is no worker, runs items of its own call until it stands up again."""
     _own.index = 0
-    return True
 
 
 def stand_up() -> None:

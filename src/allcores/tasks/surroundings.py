@@ -137,9 +137,12 @@ class Inline:
     def __init__(self, task: Task) -> None:
         self._surroundings = task.surroundings
         self._before: tuple[Any, Any] | None = None
+        self._seated = False
 
     def __enter__(self) -> None:
-        self._seated = place.sit_inline()
+        self._seated = place.worker_index() is None
+        if self._seated:
+            place.sit_inline()
         surroundings = self._surroundings
         if surroundings is None:
             return
@@ -152,8 +155,10 @@ class Inline:
             raise
 
     def __exit__(self, *_: object) -> None:
+        """Does nothing the second time: after an interrupt it is called once more, to be sure."""
         if self._seated:
             place.stand_up()
+            self._seated = False
         if self._before is not None:
             import random
 
@@ -161,6 +166,7 @@ class Inline:
             random.setstate(python)
             if numpy is not None:
                 sys.modules["numpy.random"].set_state(numpy)
+            self._before = None
 
 
 def generator_states() -> tuple[Any, Any]:
