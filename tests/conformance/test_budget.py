@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import threading
-import types
 from pathlib import Path
 
 import psutil
@@ -226,14 +225,31 @@ def test_a_worker_of_pytest_xdist_counts_one_core():
     assert done.stdout == "pytest-xdist 1\n"
 
 
-def test_a_task_of_dask_counts_one_core(monkeypatch):
-    """As distributed marks the threads that run its tasks."""
-    worker = types.ModuleType("distributed.worker")
-    worker.thread_state = threading.local()
-    monkeypatch.setitem(sys.modules, "distributed.worker", worker)
-    assert budget.foreign_pool() is None
-    worker.thread_state.execution_state = {}
-    assert budget.foreign_pool() == "Dask"
+IN_DASK = """
+import allcores as ac
+from allcores.runtime.budget import Seats
+from distributed import Client, LocalCluster
+
+def inside(n):
+    seats = Seats()
+    doubled = ac.map(lambda x: 2 * x, range(n), engine="processes", n_jobs=2)
+    return seats.worker_of, seats.free(), ac.map(abs, range(-n, 0)), doubled
+
+if __name__ == "__main__":
+    address = {"host": "127.0.0.1", "dashboard_address": None}
+    with LocalCluster(n_workers=1, threads_per_worker=2, processes=PROCESSES, **address) as cluster:
+        with Client(cluster) as client:
+            print(client.submit(inside, 3).result())
+"""
+
+
+@pytest.mark.parametrize("processes", [False, True], ids=["threads of one process", "worker processes"])
+def test_a_task_on_a_dask_cluster_counts_one_core_and_may_ask_for_more(tmp_path, processes):
+    pytest.importorskip("distributed")
+    script = tmp_path / "script.py"
+    script.write_text(IN_DASK.replace("PROCESSES", str(processes)))
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=50)
+    assert done.stdout == "('Dask', 1, [3, 2, 1], [0, 2, 4])\n", done.stderr
 
 
 def test_a_fork_of_a_process_with_workers_has_all_cores(four_cores):
