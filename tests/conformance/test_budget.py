@@ -236,8 +236,8 @@ def inside(n):
     return seats.worker_of, seats.free(), ac.map(abs, range(-n, 0)), doubled
 
 if __name__ == "__main__":
-    address = {"host": "127.0.0.1", "dashboard_address": None}
-    with LocalCluster(n_workers=1, threads_per_worker=2, processes=PROCESSES, **address) as cluster:
+    size = {"n_workers": 1, "threads_per_worker": 2}
+    with LocalCluster(**size, processes=PROCESSES, dashboard_address=None) as cluster:
         with Client(cluster) as client:
             print(client.submit(inside, 3).result())
 """
