@@ -217,3 +217,33 @@ def test_a_buffer_filled_again_is_not_shared_by_threads_that_auto_chose():
         return buffer[0]
 
     assert ac.map(read, items()) == list(range(20))
+
+
+def test_estimators_that_the_loop_leaves_fitted_are_all_fitted():
+    ensemble = pytest.importorskip("sklearn.ensemble")
+    rows = [[float(i), float(i % 3)] for i in range(120)]
+    y = [i % 2 for i in range(120)]
+    models = [ensemble.RandomForestClassifier(10, max_depth=depth, random_state=0) for depth in range(1, 9)]
+    with pytest.warns(ac.LostWriteWarning, match=r"sklearn\.base\.clone"):
+        ac.map(lambda model: model.fit(rows, y).score(rows, y), models, n_jobs=2)
+    assert all(hasattr(model, "estimators_") for model in models)
+
+
+def test_an_estimator_that_is_cloned_for_each_item_is_no_loss(moving):
+    base = pytest.importorskip("sklearn.base")
+    linear = pytest.importorskip("sklearn.linear_model")
+    rows = [[float(i), float(i % 3)] for i in range(20)]
+    y = [i % 2 for i in range(20)]
+    model = linear.Ridge()
+
+    def score(alpha):
+        return base.clone(model).set_params(alpha=alpha).fit(rows, y).score(rows, y)
+
+    assert len(moving.map(score, [0.1, 1.0, 10.0], writes="error")) == 3
+
+
+def test_an_estimator_that_each_item_fits_again_is_found_where_it_travels(moving):
+    linear = pytest.importorskip("sklearn.linear_model")
+    model = linear.Ridge()
+    with pytest.raises(ac.LostWriteError, match=r"captured variable 'model': model\.fit.*clone"):
+        moving.map(lambda x: float(model.fit([[x], [1.0]], [0.0, 1.0]).coef_[0]), [1.5, 2.5], writes="error")

@@ -2,6 +2,7 @@
 
 import bisect
 import collections
+import copy
 import dataclasses
 import functools
 import hashlib
@@ -16,6 +17,8 @@ import zlib
 
 import numpy as np
 
+from . import foreign
+
 results = []
 counts = {}
 seen = set()
@@ -24,6 +27,7 @@ total = 0
 array = np.zeros(3)
 frame = collections.OrderedDict(a=1)
 settings = types.SimpleNamespace(level=1)
+estimator = foreign.Estimator()
 local = threading.local()
 log = logging.getLogger(__name__)
 lock = threading.Lock()
@@ -382,6 +386,18 @@ def own_kind_of_list(x):
     rows.keep(x)
 
 
+def fit_a_global(x):
+    return estimator.fit([x]).predict([x])
+
+
+def fit_the_item(item):
+    return item.fit([1]).predict([1])
+
+
+def parameters_of_a_global(x):
+    return estimator.set_params(depth=x).get_params()
+
+
 def closure_append():
     found = []
 
@@ -480,6 +496,10 @@ FOUND = {
     "method of a global": (call_a_method, "counter.count"),
     "attribute of a global": (attribute_of_a_global, "counter.count"),
     "own kind of list": (own_kind_of_list, "rows"),
+    "fit": (fit_a_global, "estimator"),
+    "fitted item": (fit_the_item, "item", foreign.Estimator()),
+    "set_params": (parameters_of_a_global, "estimator"),
+    "bound fit": (estimator.fit, "Estimator"),
     "closure": (closure_append(), "found"),
     "nonlocal": (closure_nonlocal(), "number"),
     "closure of a closure": (closure_of_a_closure(), "found"),
@@ -547,6 +567,16 @@ class Point:
         self.x += by
         self.rows.append(by)
         return self
+
+
+def fit_a_copy(x):
+    model = copy.deepcopy(estimator)
+    model.fit([x])
+    return foreign.Estimator(3).set_params(x).fit([x]).predict([x])
+
+
+def only_predict(x):
+    return estimator.predict([x]), foreign.Client.keep
 
 
 def local_object(x):
@@ -750,6 +780,8 @@ NOT_FOUND = {
     "copied item": (copied_item, {}),
     "copied array": (copied_array, np.zeros(3)),
     "local counter": (local_counter,),
+    "fitted copy": (fit_a_copy,),
+    "predict": (only_predict,),
     "local object": (local_object,),
     "generator state": (generator_state,),
     "local nonlocal": (local_nonlocal,),

@@ -10,6 +10,7 @@ from allcores.options import checked
 from allcores.runtime.source import Source
 from allcores.runtime.watch import Watch
 from allcores.tasks.task import Task
+from guard import foreign
 
 ROWS = []
 append = operator.methodcaller("append", 1)  # no function of the user's: nobody reads what it does
@@ -48,6 +49,15 @@ def test_where_work_has_moved_by_then_it_is_told_afterwards():
     unseen(1)
     looking.ended()
     with pytest.warns(ac.LostWriteWarning, match="ROWS"):
+        looking.tell()
+
+
+def test_an_estimator_that_is_fitted_out_of_sight_is_seen_by_comparing():
+    learn = operator.methodcaller("learn", [1, 2])
+    looking = watch(learn)
+    ran(looking, learn, [foreign.Estimator()])
+    assert "'item' was changed" in looking.ask()[PROCESSES]
+    with pytest.warns(ac.LostWriteWarning, match=r"sklearn\.base\.clone"):
         looking.tell()
 
 

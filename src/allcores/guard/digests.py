@@ -1,18 +1,62 @@
 """Digests of what a function can reach, taken before and after an item runs: whether they differ tells of a write.
 
-They are cheap and see less than everything: so many elements at most, small arrays, instances of the user's own
-classes by their ``__dict__``, and anything else by its identity. No code of the user's runs for them.
+They are cheap and see less than everything: so many elements at most, small arrays, and of other objects the
+attributes in their ``__dict__``. Objects of packages fill caches there and count, so of these less is taken:
+
+- of instances of the user's own classes all attributes;
+- of estimators (who have ``fit`` and ``get_params``) those whose names do not begin with an underscore;
+- of other objects the same names, and of their values the lists, dicts, sets and tuples;
+- of the standard library's, and of packages whose objects change by being read or used, none: see ``BY_IDENTITY``.
+
+Attributes with "cache" or "memo" in their names and cached properties are nobody's loss. No code of the user's runs.
 """
 
 from __future__ import annotations
 
 import sys
+from itertools import islice
 from typing import Any, NamedTuple
 
 MOST_ELEMENTS = 40  # of all values together: some ten microseconds
+MOST_ATTRIBUTES = 200  # of one object, whose names are taken
 MOST_ARRAY_BYTES = 8192
 DEEPEST = 5
 ATOMS = (int, float, complex, bool, type(None), bytes, str)
+BY_IDENTITY = frozenset(
+    (
+        *(
+            "numpy",
+            "pandas",
+            "polars",
+            "pyarrow",
+            "scipy",
+            "xarray",
+            "dask",
+            "torch",
+            "tensorflow",
+            "keras",
+            "jax",
+        ),
+        *(
+            "matplotlib",
+            "PIL",
+            "cv2",
+            "h5py",
+            "requests",
+            "urllib3",
+            "httpx",
+            "aiohttp",
+            "sqlalchemy",
+            "tqdm",
+            "rich",
+        ),
+    )
+)
+USERS_VALUES = frozenset(
+    ("types.SimpleNamespace", "argparse.Namespace")
+)  # a library's, to hold what users put there
+ALL, PUBLIC, HOLDING, NOTHING = "all", "public", "public that hold others", "nothing"
+CONTAINERS = (list, dict, set, frozenset, tuple)
 IMMUTABLE = frozenset((*ATOMS, tuple, frozenset, range, type, type(sys), type(len), type(lambda: None)))
 
 
@@ -50,6 +94,13 @@ def held_by(functions: list[Any]) -> list[Held]:
         known = function.__globals__
         found += [Held("the global", name, known[name]) for name in code.co_names if name in known]
     return [each for each in found if can_change(each.value)]
+
+
+def remedy_for(changed: Held) -> str:
+    """What the user can do about a value that an item changes."""
+    from allcores.guard import estimators, mutators
+
+    return estimators.REMEDY if estimators.is_estimator(changed.value) else mutators.REMEDY
 
 
 def can_change(value: Any) -> bool:
@@ -93,7 +144,7 @@ def _take(value: Any, parts: list[int], budget: list[int], depth: int) -> None:
         if size < MOST_ARRAY_BYTES:
             parts.append(hash(bytes(value) if kind is bytearray else value.tobytes()))
             budget[0] -= size // 100
-    elif kind.__module__ in USERS or _is_users(kind):
+    elif isinstance(kind.__module__, str):
         _take_instance(value, kind, parts, budget, depth)
 
 
@@ -110,21 +161,40 @@ def _take_instance(value: Any, kind: type, parts: list[int], budget: list[int], 
         own = object.__getattribute__(value, "__dict__")
     except (AttributeError, TypeError):
         return
-    if type(own) is not dict:
+    if type(own) is not dict or not own:
         return
-    for name, each in own.items():
+    share = _share(value, kind)
+    if share == NOTHING:
+        return
+    attributes = [
+        (name, each)
+        for name, each in islice(own.items(), MOST_ATTRIBUTES)
+        if _is_state(name, kind) and (share == ALL or name[:1] != "_")
+    ]
+    parts += [hash(name) for name, _ in attributes]  # all of them, whatever is left of the budget
+    for _, each in attributes:
         if budget[0] <= 0:
             return
-        filled = any(type(base.__dict__.get(name)).__name__ == "cached_property" for base in kind.__mro__)
-        if not filled and "cache" not in name and "memo" not in name:
-            parts.append(hash(name))
+        if share != HOLDING or type(each) in CONTAINERS:
             _take(each, parts, budget, depth + 1)
 
 
-USERS = frozenset(("__main__",))
-
-
-def _is_users(kind: type) -> bool:
+def _share(value: Any, kind: type) -> str:
+    """Which of an object's attributes are taken."""
+    from allcores.guard.estimators import is_estimator
     from allcores.guard.things import is_users_class
 
-    return is_users_class(kind)
+    package = str(kind.__module__).partition(".")[0]
+    if package == "__main__" or f"{kind.__module__}.{kind.__qualname__}" in USERS_VALUES:
+        return ALL
+    if package in BY_IDENTITY or package in sys.stdlib_module_names:
+        return NOTHING
+    if is_users_class(kind):
+        return ALL
+    return PUBLIC if is_estimator(value) else HOLDING
+
+
+def _is_state(name: Any, kind: type) -> bool:
+    if type(name) is not str or "cache" in name or "memo" in name:
+        return False
+    return not any(type(base.__dict__.get(name)).__name__ == "cached_property" for base in kind.__mro__)

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+REMEDY = (
+    "In another process this changes a copy, and what is written is lost here. Return the value instead, "
+    'or gather it with reduce or fold; writes="allow" if it may be lost'
+)
+
 _LIST = frozenset(("append", "extend", "insert", "pop", "remove", "clear", "sort", "reverse"))
 _DICT = frozenset(("update", "setdefault", "pop", "popitem", "clear"))
 _SET = frozenset(

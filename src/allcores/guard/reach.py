@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any, NamedTuple
 
-from allcores.guard import mutators, symbols, thread_safe
+from allcores.guard import estimators, mutators, symbols, thread_safe
 from allcores.guard.following import SPREAD
 from allcores.guard.judging import (
     attribute_thing,
@@ -58,6 +58,7 @@ class Finding(NamedTuple):
     what: str
     file: str
     line: int
+    remedy: str = mutators.REMEDY
 
 
 class Frame(NamedTuple):
@@ -136,9 +137,11 @@ class Reach:
         """Judges a function that is not the user's and is itself what runs, such as ``results.append``."""
         owner = getattr(function, "__self__", None)
         name = str(getattr(function, "__name__", ""))
-        if owner is not None and name in mutators.METHODS.get(type_name(type(owner)), ()):
+        learns = estimators.learns(owner, name)
+        if learns or (owner is not None and name in mutators.METHODS.get(type_name(type(owner)), ())):
             what = f"{type(owner).__name__}.{name}(...)"
-            self.findings[Finding(SELF, type(owner).__name__, what, "", 0)] = None
+            remedy = estimators.REMEDY if learns else mutators.REMEDY
+            self.findings[Finding(SELF, type(owner).__name__, what, "", 0, remedy)] = None
         returns = table_name(Thing(None, "", function))
         self.computes_beside = self.computes_beside or returns in thread_safe.RETURNS
         if returns not in thread_safe.RETURNS:
@@ -211,9 +214,9 @@ class Reach:
                 place = thing._replace(path=f"{thing.path}.{write.name}", known=UNKNOWN)
                 self._found(place, f"{place.path} = ...", write.line, frame)
 
-    def _found(self, thing: Thing, what: str, line: int, frame: Frame) -> None:
+    def _found(self, thing: Thing, what: str, line: int, frame: Frame, remedy: str = mutators.REMEDY) -> None:
         assert thing.root is not None
-        finding = Finding(thing.root, thing.path, what, frame.code.co_filename, line)
+        finding = Finding(thing.root, thing.path, what, frame.code.co_filename, line, remedy)
         if not any(each.line == line and each.file == finding.file for each in self.findings):
             self.findings[finding] = None
         self._doubt(f"it writes to {thing.path}")
@@ -265,11 +268,15 @@ class Reach:
             else:
                 owner = owner_of(type(known), name)
                 owner_name = type_name(owner) if owner is not None else ""
-                writes = name in mutators.METHODS.get(owner_name, ()) or inplace
+                writes = (
+                    inplace or name in mutators.METHODS.get(owner_name, ()) or estimators.learns(known, name)
+                )
             if writes and cache:
                 self.excused.add(thing.first_name)
             elif writes:
-                self._found(thing, text.format(thing.path), call.line, frame)
+                learns = estimators.learns(known, name)
+                remedy = estimators.REMEDY if learns else mutators.REMEDY
+                self._found(thing, text.format(thing.path), call.line, frame, remedy)
 
     def _written(self, target: Symbol, text: str, line: int, frame: Frame) -> None:
         for thing in self.resolve(target, frame):

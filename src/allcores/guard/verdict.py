@@ -9,11 +9,6 @@ from allcores.guard.reach import ITEM_ROOT, Finding, Reach
 from allcores.guard.things import UNKNOWN, Thing
 from allcores.tasks.task import FILTER, FLAT_MAP, STARMAP, Task
 
-REMEDY = (
-    "In another process this changes a copy, and what is written is lost here. Return the value instead, "
-    'or gather it with reduce or fold; writes="allow" if it may be lost'
-)
-
 
 class Verdict(NamedTuple):
     """What was found.

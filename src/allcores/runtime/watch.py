@@ -47,7 +47,6 @@ class Watch:
         self._changed: list[Held] = []
         self._repeats: str | None = None
         self._excused: frozenset[str] = frozenset()
-        self._remedy = ""
 
     # -- the first items ------------------------------------------------------------------------------
 
@@ -80,8 +79,10 @@ class Watch:
         """What changed while items ran, and not as caches do; where work has moved already, it is told now."""
         changed = [each for each in self._changed if each.name not in self._excused]
         if changed and self._writes != "allow":
+            from allcores.guard.digests import remedy_for
+
             self.lost = f"{changed[0].root} {changed[0].name!r} was changed while an item ran"
-            self.untold = f"{self.lost}. {self._remedy}."
+            self.untold = f"{self.lost}. {remedy_for(changed[0])}."
 
     def _take_down(self, item: Any) -> None:
         try:
@@ -106,7 +107,7 @@ class Watch:
     def ask(self, sample: tuple[Any, ...] = ()) -> dict[str, str]:
         """Asks the guard; engines that ``auto`` may then not choose, with the reason."""
         from allcores.guard.things import UNKNOWN
-        from allcores.guard.verdict import REMEDY, in_words, verdict
+        from allcores.guard.verdict import in_words, verdict
 
         sample = self._sample or sample
         found = verdict(self._task, sample[0] if sample else UNKNOWN)
@@ -117,10 +118,10 @@ class Watch:
                 "the iterator hands out one object again and again: it would change while workers read it"
             )
             refused = {THREADS: reason, PROCESSES: reason}
-        self._excused, self._remedy = found.excused, REMEDY
+        self._excused = found.excused
         if found.findings and self._writes != "allow":
             self.lost = in_words(found.findings[0])
-            self.untold = f"{self.lost}. {REMEDY}."
+            self.untold = f"{self.lost}. {found.findings[0].remedy}."
         else:
             self._lost_by_change()
         if self.lost is not None:
