@@ -1,12 +1,16 @@
 """Writes that would be lost: told, refused or allowed, as the option says; and what is never lost."""
 
+import contextlib
+import io
 import operator
 import os
+import sqlite3
 import warnings
 
 import pytest
 
 import allcores as ac
+from allcores.guard.other_interpreter import hashes_differ
 
 from . import functions as on
 
@@ -247,3 +251,86 @@ def test_an_estimator_that_each_item_fits_again_is_found_where_it_travels(moving
     model = linear.Ridge()
     with pytest.raises(ac.LostWriteError, match=r"captured variable 'model': model\.fit.*clone"):
         moving.map(lambda x: float(model.fit([[x], [1.0]], [0.0, 1.0]).coef_[0]), [1.5, 2.5], writes="error")
+
+
+# -- what threads share, and what another interpreter sees otherwise ------------------------------------
+
+
+def test_items_that_wait_in_directories_of_their_own_do_not_change_each_others(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    places = [str(tmp_path / str(x)) for x in range(20)]
+    for place in places:
+        os.mkdir(place)
+        on.touch(place, os.path.basename(place))
+
+    def listed(place):
+        os.chdir(place)
+        on.nap(0, 0.01)
+        return os.listdir(".")
+
+    loop = [[os.path.basename(place)] for place in places]
+    assert ac.map(listed, places) == loop
+    plan = ac.explain(listed, places * 20)
+    assert plan.engine != "threads"
+    assert "no threads: os.chdir sets the working directory" in str(plan)
+
+
+def test_items_that_wait_may_redirect_their_output():
+    def written(x):
+        with contextlib.redirect_stdout(io.StringIO()) as output:
+            print(x)
+            on.nap(0, 0.005)
+            print(x)
+        return output.getvalue()
+
+    assert ac.map(written, range(20)) == [f"{x}\n{x}\n" for x in range(20)]
+
+
+def test_items_that_wait_for_one_connection_wait_for_each_other():
+    connection = sqlite3.connect(":memory:")
+
+    def ask(x):
+        on.nap(0, 0.005)
+        return connection.execute("select ?", (x,)).fetchone()[0]
+
+    assert ac.map(ask, range(20)) == list(range(20))
+    assert "'connection' is a sqlite3.Connection" in str(ac.explain(ask, range(400)))
+
+
+RATE = 3
+MISSING = object()
+
+
+def looked_up():
+    return lambda x: (on.burn(0, 0.01), eval("RATE * x", None, {"x": x}))[1]
+
+
+def hashed():
+    return lambda x: (on.burn(0, 0.01), hash(f"{x}"))[1]
+
+
+def is_missing():
+    return lambda x: (on.burn(0, 0.01), x is MISSING)[1]
+
+
+def or_missing():
+    return lambda x: (on.burn(0, 0.01), MISSING if x is None else x)[1]
+
+
+@pytest.mark.parametrize(
+    ("function", "items", "reason"),
+    [
+        (looked_up(), range(100), "eval finds other names"),
+        (hashed(), range(100), "hash of str and bytes differs"),
+        (is_missing(), [MISSING, 3] * 50, "an item that is 'MISSING'"),
+        (or_missing(), [None, 3] * 50, "'MISSING', which it may return"),
+    ],
+    ids=["names", "hash", "sentinel", "returned sentinel"],
+)
+def test_what_another_interpreter_would_see_otherwise_is_seen_here(function, items, reason):
+    assert ac.map(function, items, n_jobs=2) == [function(x) for x in items]
+    plan = ac.explain(function, list(items) * 4, n_jobs=2)
+    if reason.startswith("hash") and not hashes_differ():
+        return
+    assert plan.engine != "processes"
+    assert f"no processes: {reason}" in str(plan)

@@ -153,3 +153,13 @@ def test_threads_that_are_refused_compute_nothing():
     sample = computing(20 * MS, 5, late_share=0.0)
     plan = choose(sample, 100, Facts(2, COLD), None, {THREADS: "it writes"}, thread_safe=True)
     assert plan.engine == PROCESSES
+
+
+def test_a_plan_says_why_it_is_not_the_other_engine():
+    waiting = Sample(1, 0.02, 0.0)
+    plan = choose(waiting, 400, Facts(cores=2, boot_seconds=0.03), refused={THREADS: "os.chdir is shared"})
+    assert plan.engine == PROCESSES
+    assert "no threads: os.chdir is shared" in str(plan)
+    plan = choose(waiting, 400, Facts(cores=2, boot_seconds=0.03), refused={PROCESSES: "hash differs"})
+    assert plan.engine == THREADS
+    assert "no processes: hash differs" in str(plan)

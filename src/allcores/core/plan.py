@@ -146,11 +146,13 @@ def choose(
     if n_jobs == 1:
         return Plan(INLINE, 1, 1, seconds, [*reasons, "n_jobs=1 asks for one worker: the caller is that one"])
     if threads is not None and work - threads > threads_gain and (waits or computing_jobs > 1):
+        reasons += _refusals(refused)
         return _on_threads(waits, waiting_jobs if waits else computing_jobs, n_jobs, seconds, reasons)
     if processes is not None and computing_jobs > 1 and _surely_pay(sample, left, facts, at_once):
         reasons.append(
             f"processes answer after {in_words(facts.answer_seconds)}, and then {at_once} work at once"
         )
+        reasons += _refusals(refused)
         most = max(computing_jobs, waiting_jobs)  # should the items wait after all
         return Plan(PROCESSES, computing_jobs, most, seconds, reasons)
     return Plan(
@@ -159,10 +161,14 @@ def choose(
 
 
 def _why_not(refused: Mapping[str, str], one_core: bool) -> list[str]:
-    reasons = [f"no {engine}: {reason}" for engine, reason in refused.items()]
+    reasons = _refusals(refused)
     if one_core:
         return [*reasons, "there is one core to compute on"]
     return [*reasons, "moving the rest to other workers would not save time"]
+
+
+def _refusals(refused: Mapping[str, str]) -> list[str]:
+    return [f"no {engine}: {reason}" for engine, reason in refused.items()]
 
 
 def missed_seconds(

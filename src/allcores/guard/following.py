@@ -256,6 +256,12 @@ def _keyword_names(reading: Reading, each: Instruction, state: State) -> None:
     reading.keywords = reading.code.co_consts[each.arg]
 
 
+def _compare_identity(reading: Reading, each: Instruction, state: State) -> None:
+    right, left = state.pop(), state.pop()
+    reading.compared.add((left, right))
+    state.push(symbols.made_of(left, right))
+
+
 def _copy(reading: Reading, each: Instruction, state: State) -> None:
     state.push(state.stack[-each.arg] if each.arg <= len(state.stack) else NEW)
 
@@ -304,6 +310,7 @@ FOLLOWED: dict[str, Callable[[Reading, Instruction, State], None]] = {
     **dict.fromkeys(("RETURN_VALUE", "YIELD_VALUE"), _return),
     "LOAD_CONST": _constant,
     "KW_NAMES": _keyword_names,
+    "IS_OP": _compare_identity,
     "COPY": _copy,
     "SWAP": _swap,
     "PUSH_NULL": _push_null,

@@ -9,7 +9,7 @@ from allcores.guard.following import SPREAD
 from allcores.guard.mutators import function_name, is_class, type_name
 from allcores.guard.summary import Summary
 from allcores.guard.symbols import ATTR, Symbol
-from allcores.guard.things import FUNCTION, MODULE, UNKNOWN, Thing, attribute_of, is_users_module
+from allcores.guard.things import FUNCTION, MODULE, UNKNOWN, Thing, attribute_of, immutable, is_users_module
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -91,10 +91,6 @@ def no_loss(thing: Thing) -> bool:
     return thing.known is not UNKNOWN and (
         type_name(type(thing.known)) in mutators.NO_LOSS or immutable(thing.known)
     )
-
-
-def immutable(known: Any) -> bool:
-    return known is None or type(known) in (int, float, complex, bool, str, bytes, tuple, frozenset, range)
 
 
 def operator_of(name: str) -> str:

@@ -29,6 +29,7 @@ METHODS = {
     "collections.Counter": _DICT | {"subtract"},
     "array.array": _LIST | {"frombytes", "fromfile", "fromlist", "byteswap"},
     "numpy.ndarray": _ARRAY | _OPERATORS,
+    "os._Environ": _DICT | _OPERATORS,
     "pandas.DataFrame": frozenset(("insert", "pop", "update")),
     "pandas.Series": frozenset(("pop", "update")),
 }
@@ -84,13 +85,44 @@ def function_name(function: Any) -> str:
     >>> function_name(heapq.heappush), function_name(setattr)
     ('heapq.heappush', 'builtins.setattr')
     """
+    module, name = _module_and_name(function)
+    return f"{module.partition('.')[0].lstrip('_')}.{name}" if name else ""
+
+
+def full_name(function: Any) -> str:
+    """The same with the whole of its module, and ``os`` for the one that is behind it.
+
+    >>> import os, urllib.parse
+    >>> full_name(urllib.parse.quote), full_name(os.chdir)
+    ('urllib.parse.quote', 'os.chdir')
+    """
+    module, name = _module_and_name(function)
+    return _full(module, name) if name else ""
+
+
+def full_type_name(kind: type) -> str:
+    """The name of a type with the whole of its module.
+
+    >>> import http.client
+    >>> full_type_name(http.client.HTTPConnection)
+    'http.client.HTTPConnection'
+    """
+    return _full(str(kind.__module__), kind.__qualname__)
+
+
+def _full(module: str, name: str) -> str:
+    module = module.lstrip("_")
+    return f"{'os' if module in ('posix', 'nt') else module}.{name}"
+
+
+def _module_and_name(function: Any) -> tuple[str, str]:
     kind = type(function)
     own = any(
         "__getattribute__" in each.__dict__ or "__getattr__" in each.__dict__ for each in kind.__mro__[:-1]
     )
     if own and kind.__module__ != "builtins" and not is_class(function):
-        return ""  # it would be asked, and might answer with anything
+        return "", ""  # it would be asked, and might answer with anything
     module, name = getattr(function, "__module__", None), getattr(function, "__name__", None)
     if not isinstance(module, str) or not isinstance(name, str):
-        return ""
-    return f"{module.partition('.')[0].lstrip('_')}.{name}"
+        return "", ""
+    return module, name

@@ -10,7 +10,6 @@ from allcores.guard.following import SPREAD
 from allcores.guard.judging import (
     attribute_thing,
     bound,
-    immutable,
     is_cache,
     is_plain_data,
     no_loss,
@@ -26,12 +25,14 @@ from allcores.guard.things import (
     MODULE,
     UNKNOWN,
     Thing,
+    immutable,
     is_users_class,
     is_users_code,
     is_users_module,
     lookup,
     owner_of,
 )
+from allcores.guard.whereabouts import Whereabouts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -82,13 +83,15 @@ class Reach:
     Attributes:
         findings: the writes.
         excused: variables that are written, but only as caches are.
-        unsafe: why threads may not run it, as far as one reason; None if everything is in the table.
+        unsafe: why threads may not compute it, as far as one reason; None if everything is in the table.
+        whereabouts: whether threads may wait for it, and whether another interpreter gives the same results.
     """
 
     def __init__(self) -> None:
         self.findings: dict[Finding, None] = {}
         self.excused: set[str] = set()
         self.unsafe: str | None = None
+        self.whereabouts = Whereabouts()
         self.computes_beside = False  # something that it calls is in the table
         self._calls = 0
         self._steps = 0
@@ -137,6 +140,9 @@ class Reach:
         """Judges a function that is not the user's and is itself what runs, such as ``results.append``."""
         owner = getattr(function, "__self__", None)
         name = str(getattr(function, "__name__", ""))
+        self.whereabouts.calls_method(Thing(SELF, type(owner).__name__, owner), name)
+        self.whereabouts.uses(Thing(GLOBAL_ROOT, name, function))
+        self.whereabouts.calls(function)
         learns = estimators.learns(owner, name)
         if learns or (owner is not None and name in mutators.METHODS.get(type_name(type(owner)), ())):
             what = f"{type(owner).__name__}.{name}(...)"
@@ -183,9 +189,10 @@ class Reach:
             self._judge_write(write, summary, frame)
         for call in summary.calls:
             self._judge_call(call, summary, frame)
-        if self.unsafe is None:
-            for name in summary.names:
-                self._judge_name(name, frame)
+        for name in summary.names:
+            self._judge_name(name, frame)
+        for pair in summary.compared:
+            self._judge_comparison(pair, frame)
         return self.resolve(summary.returns, frame)
 
     # -- writes ---------------------------------------------------------------------------------------
@@ -200,6 +207,7 @@ class Reach:
                 self._found(Thing(root, write.name), f"{write.name} = ...", write.line, frame)
             return
         for thing in self.resolve(write.target, frame):
+            self.whereabouts.writes_to(thing, write.name if write.kind == symbols.ATTRIBUTE_WRITE else "")
             if thing.root is None or no_loss(thing):
                 continue
             if write.kind == symbols.IN_PLACE:
@@ -228,11 +236,17 @@ class Reach:
 
     def _judge_call(self, call: Call, summary: Summary, frame: Frame) -> None:
         _, callee, arguments, keywords = call.symbol
+        for each in arguments:
+            if symbols.is_plain(each):
+                for thing in self.resolve(each, frame):
+                    self.whereabouts.uses(thing)
+                    self.whereabouts.calls(thing.known)  # whoever gets it may call it
         if callee[0] == ATTR:
             self._judge_method(callee, call, summary, frame)
         callees = self.resolve(callee, frame)
         for thing in callees:
             name = function_name(thing.known) if thing.known is not UNKNOWN else ""
+            self.whereabouts.calls(thing.known, arguments)
             if name in mutators.FUNCTIONS and arguments:
                 self._written(arguments[0], name.partition(".")[2] + "({})", call.line, frame)
         names = keywords if keywords != SPREAD else ()
@@ -257,6 +271,7 @@ class Reach:
         )
         for thing in self.resolve(base, frame):
             known = thing.known
+            self.whereabouts.calls_method(thing, name)
             if is_class(known) and name in mutators.METHODS.get(type_name(known), ()):
                 if arguments:  # list.append(items, 1)
                     self._written(arguments[0], f"{known.__name__}.{name}({{}})", call.line, frame)
@@ -407,7 +422,14 @@ class Reach:
         parameters = bound(code, [self.resolve(each, frame) for each in arguments], keywords)
         return self._judge(Frame(code, frame.globals, parameters, free, rebound, frame.depth))
 
-    # -- threads --------------------------------------------------------------------------------------
+    # -- where it may run -----------------------------------------------------------------------------
+
+    def _judge_comparison(self, pair: tuple[Symbol, Symbol], frame: Frame) -> None:
+        if not all(map(symbols.is_plain, pair)):
+            return
+        for left in self.resolve(pair[0], frame):
+            for right in self.resolve(pair[1], frame):
+                self.whereabouts.compares(left, right)
 
     def _judge_safety(self, call: Call, callees: list[Thing], frame: Frame) -> None:
         if self.unsafe is not None or call.symbol[1][0] == symbols.FUNCTION:
@@ -427,6 +449,9 @@ class Reach:
     def _judge_name(self, symbol: Symbol, frame: Frame) -> None:
         for thing in self.resolve(symbol, frame):
             known = thing.known
+            self.whereabouts.uses(thing)
+            if self.unsafe is not None:
+                continue
             if known is UNKNOWN or callable(known) or type(known) is MODULE or thing.root is None:
                 continue
             if not is_plain_data(known):

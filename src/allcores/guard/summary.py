@@ -64,6 +64,7 @@ class Summary(NamedTuple):
     returns: Symbol
     reads: frozenset[Symbol]  # values whose elements it looks up
     names: frozenset[Symbol]  # globals and captured variables that it loads
+    compared: frozenset[tuple[Symbol, Symbol]]  # values between which it writes ``is``
     complete: bool
 
 
@@ -74,7 +75,7 @@ def summary_of(code: CodeType) -> Summary:
         try:
             found = Reading(code).summary()
         except Exception:  # what cannot be read is not promised
-            found = Summary((), (), NEW, frozenset(), frozenset(), False)
+            found = Summary((), (), NEW, frozenset(), frozenset(), frozenset(), False)
         if len(_kept) > MOST_KEPT:
             _kept.clear()
         _kept[code] = found
@@ -93,6 +94,7 @@ class Reading:
         self.returned: list[Symbol] = []
         self.reads: set[Symbol] = set()
         self.loaded: set[Symbol] = set()
+        self.compared: set[tuple[Symbol, Symbol]] = set()
         self.keywords: tuple[str, ...] = ()
         self._states: dict[int, State] = {}
         self._again: list[int] = []
@@ -117,9 +119,14 @@ class Reading:
                     self._arrive(found[index].offset, state)
                     break
         returns = symbols.either(*self.returned) if self.returned else NEW
-        names = frozenset(self.loaded)
         return Summary(
-            tuple(self.writes), tuple(self.calls), returns, frozenset(self.reads), names, not self._again
+            tuple(self.writes),
+            tuple(self.calls),
+            returns,
+            frozenset(self.reads),
+            frozenset(self.loaded),
+            frozenset(self.compared),
+            not self._again,
         )
 
     def _parameters(self) -> dict[str, Symbol]:

@@ -68,6 +68,13 @@ def depth(symbol: Symbol) -> int:
     return 0
 
 
+def is_plain(symbol: Symbol) -> bool:
+    """Whether it is a variable, or a part of one, that nobody had to be called for."""
+    while symbol[0] in (ATTR, ITEM):
+        symbol = symbol[1]
+    return symbol[0] in (PARAM, GLOBAL, FREE)
+
+
 def either(*symbols: Symbol) -> Symbol:
     """One of these."""
     found: list[Symbol] = []

@@ -69,6 +69,10 @@ def attribute_of(known: Any, name: str) -> Any:
     return in_type
 
 
+def immutable(known: Any) -> bool:
+    return known is None or type(known) in (int, float, complex, bool, str, bytes, tuple, frozenset, range)
+
+
 def lookup(kind: type, name: str) -> Any:
     """What a type, or one that it descends from, has under this name."""
     for each in type.__getattribute__(kind, "__mro__"):

@@ -17,11 +17,15 @@ class Verdict(NamedTuple):
         findings: writes that would be lost.
         excused: variables that are written as caches are.
         unsafe: why threads may not compute it; None if they may.
+        not_in_threads: why threads may not even wait for it.
+        not_in_processes: why another interpreter may give other results.
     """
 
     findings: tuple[Finding, ...]
     excused: frozenset[str]
     unsafe: str | None
+    not_in_threads: str | None = None
+    not_in_processes: str | None = None
 
 
 def verdict(task: Task, sample: Any = UNKNOWN) -> Verdict:
@@ -42,7 +46,13 @@ def verdict(task: Task, sample: Any = UNKNOWN) -> Verdict:
         _follow(reach, task, sample)
     except Exception:
         reach.unsafe = reach.unsafe or "it could not be read to its end"
-    return Verdict(tuple(reach.findings), frozenset(reach.excused), reach.unsafe)
+    return Verdict(
+        tuple(reach.findings),
+        frozenset(reach.excused),
+        reach.unsafe,
+        reach.whereabouts.not_in_threads,
+        reach.whereabouts.not_in_processes,
+    )
 
 
 def _follow(reach: Reach, task: Task, sample: Any) -> None:
@@ -58,6 +68,8 @@ def _follow(reach: Reach, task: Task, sample: Any) -> None:
             value = [Thing(each.root, f"{each.path}[...]") for each in returned if each.root is not None]
         elif kind != FILTER:
             value = returned
+    if task.stages and task.stages[-1][0] != FILTER:
+        reach.whereabouts.returns(value)
     if task.reduction is not None:
         for function in _functions_of((task.reduction.fold, task.reduction.merge)):
             reach.follow(function, [])

@@ -112,7 +112,8 @@ class Watch:
         sample = self._sample or sample
         found = verdict(self._task, sample[0] if sample else UNKNOWN)
         self.threads_may_compute = found.unsafe is None and self._repeats is None
-        refused: dict[str, str] = {}
+        reasons = {THREADS: found.not_in_threads, PROCESSES: found.not_in_processes}
+        refused = {engine: reason for engine, reason in reasons.items() if reason is not None}
         if self._repeats == "iterator":
             reason = (
                 "the iterator hands out one object again and again: it would change while workers read it"
