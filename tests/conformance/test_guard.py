@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import itertools
 import operator
 import os
 import sqlite3
@@ -334,3 +335,26 @@ def test_what_another_interpreter_would_see_otherwise_is_seen_here(function, ite
         return
     assert plan.engine != "processes"
     assert f"no processes: {reason}" in str(plan)
+
+
+def test_numbers_that_are_drawn_from_one_iterator_are_the_loops():
+    numbers = itertools.count()
+
+    def numbered(x):
+        on.burn(x, 0.004)
+        return x, next(numbers)
+
+    with pytest.warns(ac.LostWriteWarning, match=r"captured variable 'numbers': next\(numbers\)"):
+        assert ac.map(numbered, range(60), n_jobs=2) == [(x, x) for x in range(60)]
+
+
+def test_what_items_write_to_a_text_in_memory_is_there_in_order():
+    text = io.StringIO()
+
+    def write(x):
+        on.nap(x, 0.005)
+        text.write(f"{x} ")
+
+    with pytest.warns(ac.LostWriteWarning, match=r"captured variable 'text': text\.write"):
+        ac.map(write, range(30))
+    assert text.getvalue() == "".join(f"{x} " for x in range(30))

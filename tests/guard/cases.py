@@ -2,11 +2,17 @@
 
 import bisect
 import collections
+import configparser
 import copy
+import csv
 import dataclasses
+import email.message
 import functools
 import hashlib
 import heapq
+import io
+import itertools
+import json
 import logging
 import os
 import random
@@ -14,6 +20,8 @@ import sys
 import threading
 import types
 import zlib
+from sys import stderr
+from xml.etree import ElementTree
 
 import numpy as np
 
@@ -28,6 +36,20 @@ array = np.zeros(3)
 frame = collections.OrderedDict(a=1)
 settings = types.SimpleNamespace(level=1)
 estimator = foreign.Estimator()
+numbers = itertools.count()
+letters = (letter for letter in "abc")
+iterators = {"a": iter("a")}
+text = io.StringIO("a\nb\n")
+data = io.BytesIO(b"abc")
+file = open(os.devnull)  # noqa: SIM115
+file.close()
+tree = ElementTree.fromstring("<a><b/></a>")
+document = ElementTree.ElementTree(tree)
+configuration = configparser.ConfigParser()
+message = email.message.EmailMessage()
+table_writer = csv.writer(text)
+hashed_so_far = hashlib.sha256()
+names = collections.UserList()
 local = threading.local()
 log = logging.getLogger(__name__)
 lock = threading.Lock()
@@ -398,6 +420,106 @@ def parameters_of_a_global(x):
     return estimator.set_params(depth=x).get_params()
 
 
+def number_of_each(x):
+    return x, next(numbers)
+
+
+def number_of_a_helper(x):
+    return take_from(numbers)
+
+
+def take_from(iterator):
+    return next(iterator)
+
+
+def number_of_a_dict(x):
+    return next(iterators["a"])
+
+
+def loop_over_a_generator(x):
+    for letter in letters:
+        if letter == x:
+            return letter
+
+
+def pairs_of_a_generator(x):
+    return dict(zip(x, letters, strict=False))
+
+
+def yield_from_a_generator(x):
+    yield from letters
+
+
+def write_text(x):
+    text.write(str(x))
+
+
+def write_with_print(x):
+    print(x, file=text)
+
+
+def write_with_json(x):
+    json.dump(x, text)
+
+
+def write_a_table(x):
+    table_writer.writerow([x])
+
+
+def read_bytes(x):
+    return data.read(1)
+
+
+def seek_and_read(x):
+    file.seek(0)
+
+
+def read_line_after_line(x):
+    for line in text:
+        return line
+
+
+def write_the_item(item):
+    item.write("x")
+
+
+def change_the_element(item):
+    item.set("a", "1")
+
+
+def text_of_the_element(item):
+    item.text = "a"
+
+
+def children_of_the_element(item):
+    for child in item.iter("b"):
+        child.set("a", "1")
+
+
+def child_of_a_document(x):
+    document.getroot()[0].set("a", "1")
+
+
+def configure(x):
+    configuration.read_string(x)
+
+
+def set_in_a_section(x):
+    configuration.set("a", "b", x)
+
+
+def head_of_a_message(x):
+    message.add_header("a", x)
+
+
+def hash_on(x):
+    hashed_so_far.update(x)
+
+
+def list_of_the_library(x):
+    names.append(x)
+
+
 def closure_append():
     found = []
 
@@ -496,6 +618,31 @@ FOUND = {
     "method of a global": (call_a_method, "counter.count"),
     "attribute of a global": (attribute_of_a_global, "counter.count"),
     "own kind of list": (own_kind_of_list, "rows"),
+    "next": (number_of_each, "numbers"),
+    "next in a helper": (number_of_a_helper, "numbers"),
+    "next of an element": (number_of_a_dict, "iterators[...]"),
+    "next of a captured one": ((lambda it: lambda x: next(it))(iter("abc")), "it"),
+    "loop over a generator": (loop_over_a_generator, "letters"),
+    "zip with a generator": (pairs_of_a_generator, "letters"),
+    "yield from": (yield_from_a_generator, "letters"),
+    "write": (write_text, "text"),
+    "print": (write_with_print, "text"),
+    "json": (write_with_json, "text"),
+    "table": (write_a_table, "table_writer"),
+    "read": (read_bytes, "data"),
+    "seek": (seek_and_read, "file"),
+    "lines": (read_line_after_line, "text"),
+    "bound write": (text.write, "StringIO"),
+    "written item": (write_the_item, "item", io.StringIO()),
+    "element": (change_the_element, "item", tree),
+    "text of an element": (text_of_the_element, "item.text", tree),
+    "children of an element": (children_of_the_element, "item.iter(...)[...]", tree),
+    "child of a document": (child_of_a_document, "document.getroot(...)[...]"),
+    "configuration": (configure, "configuration"),
+    "section": (set_in_a_section, "configuration"),
+    "message": (head_of_a_message, "message"),
+    "hash of all": (hash_on, "hashed_so_far"),
+    "list of the library": (list_of_the_library, "names"),
     "fit": (fit_a_global, "estimator"),
     "fitted item": (fit_the_item, "item", foreign.Estimator()),
     "set_params": (parameters_of_a_global, "estimator"),
@@ -577,6 +724,52 @@ def fit_a_copy(x):
 
 def only_predict(x):
     return estimator.predict([x]), foreign.Client.keep
+
+
+def next_of_a_new_iterator(x):
+    return next(iter(counts.values())), next(reversed(results)), take_from(iter(results)), next(zip(results))
+
+
+def next_of_the_item(item):
+    return next(item), list(item), [2 * x for x in item]
+
+
+def first_of(item):
+    return take_from(iter(item))
+
+
+def own_files(x):
+    with open(os.devnull, "w") as file:
+        file.write(str(x))
+        print(x, file=file)
+    text = io.StringIO()
+    text.write("x")
+    return text.getvalue()
+
+
+def read_the_item(item):
+    item.seek(0)
+    return item.read(), item.readlines()
+
+
+def to_standard_error(x):
+    print(x, file=stderr)
+    stderr.write(str(x))
+
+
+def found_text(item):
+    return item.find("a"), item.iter, text.getvalue(), tree.find("b").get("a"), configuration.get
+
+
+def own_element(x):
+    element = ElementTree.Element("a")
+    element.set("a", x)
+    ElementTree.SubElement(element, "b").text = x
+    return element
+
+
+def loop_over_lists(x):
+    return [2 * y for y in results] + list(map(str, counts)) + sorted(zip(results, counts, strict=True))
 
 
 def local_object(x):
@@ -782,6 +975,16 @@ NOT_FOUND = {
     "local counter": (local_counter,),
     "fitted copy": (fit_a_copy,),
     "predict": (only_predict,),
+    "next of a new iterator": (next_of_a_new_iterator,),
+    "item that is an iterator": (next_of_the_item, iter("abc")),
+    "first of the item": (first_of, [1]),
+    "own files": (own_files,),
+    "item that is a file": (read_the_item, io.StringIO("a")),
+    "standard error": (to_standard_error,),
+    "bound standard error": (stderr.write, "a"),
+    "found": (found_text, "abc"),
+    "own element": (own_element,),
+    "loops": (loop_over_lists,),
     "local object": (local_object,),
     "generator state": (generator_state,),
     "local nonlocal": (local_nonlocal,),

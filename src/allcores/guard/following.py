@@ -163,6 +163,11 @@ def _operate(reading: Reading, each: Instruction, state: State) -> None:
     state.push(symbols.either(left, symbols.made_of(left, right)))
 
 
+def _begin_loop(reading: Reading, each: Instruction, state: State) -> None:
+    if state.stack:
+        reading.loops_over(state.stack[-1], each.line)
+
+
 def _iterate(reading: Reading, each: Instruction, state: State) -> None:
     state.push(symbols.item(state.stack[-1] if state.stack else NEW))
 
@@ -314,5 +319,6 @@ FOLLOWED: dict[str, Callable[[Reading, Instruction, State], None]] = {
     "COPY": _copy,
     "SWAP": _swap,
     "PUSH_NULL": _push_null,
-    **dict.fromkeys(("PRECALL", "GET_ITER", "GET_YIELD_FROM_ITER", "TO_BOOL", "RETURN_CONST"), _nothing),
+    **dict.fromkeys(("GET_ITER", "GET_YIELD_FROM_ITER"), _begin_loop),
+    **dict.fromkeys(("PRECALL", "TO_BOOL", "RETURN_CONST"), _nothing),
 }

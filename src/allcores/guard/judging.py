@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
-from allcores.guard import mutators, thread_safe
+from allcores.guard import estimators, mutators, thread_safe
 from allcores.guard.following import SPREAD
 from allcores.guard.mutators import function_name, is_class, type_name
 from allcores.guard.summary import Summary
 from allcores.guard.symbols import ATTR, Symbol
-from allcores.guard.things import FUNCTION, MODULE, UNKNOWN, Thing, attribute_of, immutable, is_users_module
+from allcores.guard.things import (
+    FUNCTION,
+    ITEM_ROOT,
+    MODULE,
+    UNKNOWN,
+    Thing,
+    attribute_of,
+    immutable,
+    is_standard_stream,
+    is_users_module,
+    lookup,
+    owner_of,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -89,8 +101,46 @@ def is_cache(symbol: Symbol, summary: Summary, reads: bool = False) -> bool:
 
 def no_loss(thing: Thing) -> bool:
     return thing.known is not UNKNOWN and (
-        type_name(type(thing.known)) in mutators.NO_LOSS or immutable(thing.known)
+        type_name(type(thing.known)) in mutators.NO_LOSS
+        or immutable(thing.known)
+        or is_standard_stream(thing.known)
     )
+
+
+def method_writes(thing: Thing, name: str) -> bool:
+    """Whether this method writes to its object, as far as its type is known."""
+    known = thing.known
+    if known is UNKNOWN:
+        return name in mutators.ANY_METHODS or name in mutators.METHODS.get(thing.kind or "", ())
+    owner = owner_of(type(known), name)
+    if owner is not None and name in mutators.METHODS.get(type_name(owner), ()):
+        return True
+    return estimators.learns(known, name) or _file_changes(thing, name)
+
+
+def _file_changes(thing: Thing, method: str) -> bool:
+    """Whether others see that a file is written or read: they hold it too, or it is nowhere but in memory."""
+    kinds = [type_name(each) for each in type(thing.known).__mro__]
+    if mutators.FILE not in kinds:
+        return False
+    if thing.root == ITEM_ROOT:
+        return method in mutators.FILE_WRITES and not mutators.IN_MEMORY.isdisjoint(kinds)
+    return method in mutators.FILE_WRITES or method in mutators.FILE_READS
+
+
+def is_shared_iterator(thing: Thing, certain: bool) -> bool:
+    """Whether it is an iterator, or unless that must be ``certain`` may be one, from which others take too."""
+    if thing.root is None or thing.root == ITEM_ROOT or thing.kind == mutators.ITERATOR:
+        return False
+    if thing.known is UNKNOWN:
+        return not certain
+    return lookup(type(thing.known), "__next__") is not UNKNOWN and not no_loss(thing)
+
+
+def part_kind(thing: Thing) -> str | None:
+    """The type of what this holds, where that is certain."""
+    kind = thing.kind if thing.known is UNKNOWN else type_name(type(thing.known))
+    return mutators.ELEMENT if kind in mutators.OF_ELEMENTS else None
 
 
 def operator_of(name: str) -> str:

@@ -17,6 +17,8 @@ _SET = frozenset(
 _DEQUE = _LIST | {"appendleft", "extendleft", "popleft", "rotate"}
 _ARRAY = frozenset(("sort", "fill", "partition", "put", "resize", "itemset", "setfield"))
 _OPERATORS = frozenset(("__setitem__", "__delitem__"))
+_CONFIGURATION = _OPERATORS | _DICT | {"set", "add_section", "remove_section", "remove_option"}
+_MESSAGE = _OPERATORS | {"add_header", "replace_header", "del_param", "set_param", "set_payload", "attach"}
 
 # Methods of these types that write to their object, by the first part of the module and the type's name.
 METHODS = {
@@ -30,11 +32,37 @@ METHODS = {
     "array.array": _LIST | {"frombytes", "fromfile", "fromlist", "byteswap"},
     "numpy.ndarray": _ARRAY | _OPERATORS,
     "os._Environ": _DICT | _OPERATORS,
+    "collections_abc.MutableMapping": _DICT | _OPERATORS,  # whoever inherits them writes to itself
+    "collections_abc.MutableSequence": _LIST | _OPERATORS,
+    "collections_abc.MutableSet": _SET,
+    "collections.UserDict": _DICT | _OPERATORS,
+    "collections.UserList": _LIST | _OPERATORS,
+    **dict.fromkeys(("csv.writer", "csv.DictWriter"), frozenset(("writerow", "writerows", "writeheader"))),
+    "xml.Element": frozenset(("append", "clear", "extend", "insert", "remove", "set")) | _OPERATORS,
+    **dict.fromkeys(
+        ("configparser.RawConfigParser", "configparser.ConfigParser"),
+        _CONFIGURATION | {"read", "read_file", "read_string", "read_dict"},
+    ),
+    "configparser.SectionProxy": _OPERATORS,
+    **dict.fromkeys(("email.Message", "email.MIMEPart", "email.EmailMessage"), _MESSAGE | {"set_content"}),
+    **dict.fromkeys(
+        ("hashlib.HASH", "hashlib.HASHXOF", "blake2.blake2b", "blake2.blake2s"), frozenset(("update",))
+    ),
     "pandas.DataFrame": frozenset(("insert", "pop", "update")),
     "pandas.Series": frozenset(("pop", "update")),
 }
 # Of an object whose type nobody knows, these are taken to write.
 ANY_METHODS = _LIST | _DICT | _SET | _DEQUE | frozenset(("fill", "subtract", "move_to_end"))
+
+# Files: who reads one moves its position, which matters to those who hold it too, and not where it is an item.
+FILE = "io._IOBase"
+IN_MEMORY = frozenset(("io.StringIO", "io.BytesIO"))
+FILE_WRITES = frozenset(("write", "writelines", "truncate"))
+FILE_READS = frozenset(("read", "read1", "readinto", "readline", "readlines", "seek", "__next__"))
+# Functions that take from an iterator that they are given.
+TAKES = frozenset(("next", "list", "tuple", "set", "frozenset", "dict", "sorted", "sum", "min", "max")) | {
+    *("any", "all", "enumerate", "zip", "map", "filter", "iter"),
+}
 
 # Functions that write to their first argument.
 FUNCTIONS = frozenset(
@@ -47,6 +75,8 @@ FUNCTIONS = frozenset(
         "numpy.put_along_axis",
     ]
 )
+# Functions that write to their second argument.
+SECOND = frozenset(("json.dump", "pickle.dump", "marshal.dump", "struct.pack_into", "shutil.copyfileobj"))
 # Methods, of whatever, that write to their first argument.
 ARGUMENT_METHODS = frozenset(("shuffle",))
 
@@ -54,7 +84,12 @@ ARGUMENT_METHODS = frozenset(("shuffle",))
 PARTS = frozenset(
     ("get", "setdefault", "values", "items", "keys", "__getitem__", "elements", "most_common")
 ) | {*("reshape", "ravel", "view", "swapaxes", "transpose", "squeeze", "diagonal", "__iter__", "__enter__")}
+# Types whose parts are of the same type, and the methods that give these; an ElementTree's are Elements too.
+ELEMENT = "xml.Element"
+OF_ELEMENTS = frozenset((ELEMENT, "xml.ElementTree"))
+ELEMENTS = frozenset(("find", "findall", "iterfind", "iter", "getroot"))
 # Functions that return their argument, or walk over what it holds.
+ITERATOR = "builtins.iterator"  # one that was made here, over what others hold
 WALKS = frozenset(("iter", "reversed", "enumerate", "zip", "next", "vars"))
 # Functions whose result is new, but holds what the argument held.
 SHALLOW = frozenset(("list", "tuple", "sorted", "set", "filter", "dict"))

@@ -10,7 +10,7 @@ import sys
 from typing import Any
 
 from allcores.guard.symbols import CONST, Symbol
-from allcores.guard.things import UNKNOWN, Thing
+from allcores.guard.things import ITEM_ROOT, UNKNOWN, Thing
 
 LOOKS_UP_NAMES = (eval, exec, globals)
 
@@ -60,7 +60,7 @@ def sentinel_told_apart(left: Thing, right: Thing) -> str | None:
         "an item that is 'MISSING' arrives in a worker as another object"
     """
     for item, other in ((left, right), (right, left)):
-        if item.root == "the item" and other.root != "the item" and is_sentinel(other):
+        if item.root == ITEM_ROOT and other.root != ITEM_ROOT and is_sentinel(other):
             return f"an item that is {other.path!r} arrives in a worker as another object"
     return None
 
@@ -68,6 +68,6 @@ def sentinel_told_apart(left: Thing, right: Thing) -> str | None:
 def sentinel_returned(things: list[Thing]) -> str | None:
     """Why results may differ, if a sentinel is among what a function may return."""
     for each in things:
-        if each.root != "the item" and is_sentinel(each):
+        if each.root != ITEM_ROOT and is_sentinel(each):
             return f"{each.path!r}, which it may return, arrives from a worker as another object"
     return None

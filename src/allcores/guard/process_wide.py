@@ -7,11 +7,20 @@ has either in its reach is not run in threads by ``engine="auto"``, also where i
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 from allcores.guard.mutators import full_name, full_type_name, type_name
-from allcores.guard.things import MODULE, UNKNOWN, Thing, immutable, is_users_class, is_users_module, lookup
+from allcores.guard.things import (
+    ITEM_ROOT,
+    MODULE,
+    UNKNOWN,
+    Thing,
+    immutable,
+    is_standard_stream,
+    is_users_class,
+    is_users_module,
+    lookup,
+)
 
 # What is set, and by which calls; modules as they call themselves, without a leading underscore.
 _BY_WHAT = {
@@ -59,7 +68,6 @@ ONE_AT_A_TIME = frozenset(
 )
 ENVIRONMENT = "os._Environ"
 OF_THE_THREAD = frozenset(("thread._local", "threading.local", "contextvars.ContextVar"))
-STANDARD_STREAMS = ("stdin", "stdout", "stderr", "__stdin__", "__stdout__", "__stderr__")
 
 
 def set_by(function: Any) -> str | None:
@@ -85,7 +93,7 @@ def moved_by_use(thing: Thing) -> str | None:
         "the global 'rows' is a builtins.list_iterator, which one thread at a time may use"
     """
     known = thing.known
-    if thing.root is None or thing.root == "the item" or known is UNKNOWN or _is_standard_stream(known):
+    if thing.root is None or thing.root == ITEM_ROOT or known is UNKNOWN or is_standard_stream(known):
         return None
     kind = type(known)
     alone = lookup(kind, "__next__") is not UNKNOWN and not is_users_class(kind)
@@ -108,7 +116,7 @@ def set_by_writing(thing: Thing, attribute: str = "") -> str | None:
         True
     """
     known = thing.known
-    if known is UNKNOWN or immutable(known) or _is_standard_stream(known):
+    if known is UNKNOWN or immutable(known) or is_standard_stream(known):
         return None
     if attribute:
         librarys = type(known) is MODULE and not is_users_module(known)
@@ -117,7 +125,3 @@ def set_by_writing(thing: Thing, attribute: str = "") -> str | None:
         librarys = librarys and type_name(type(known)) not in OF_THE_THREAD
     place = f"{thing.path}.{attribute}" if attribute else thing.path
     return f"it writes to {place}, which all threads share" if librarys else None
-
-
-def _is_standard_stream(known: Any) -> bool:
-    return any(known is getattr(sys, name, None) for name in STANDARD_STREAMS)

@@ -12,8 +12,11 @@ from allcores.guard.judging import (
     bound,
     is_cache,
     is_plain_data,
+    is_shared_iterator,
+    method_writes,
     no_loss,
     operator_of,
+    part_kind,
     positional,
     table_name,
 )
@@ -30,7 +33,6 @@ from allcores.guard.things import (
     is_users_code,
     is_users_module,
     lookup,
-    owner_of,
 )
 from allcores.guard.whereabouts import Whereabouts
 
@@ -42,8 +44,7 @@ DEEPEST_CALL = 3
 MOST_CALLS = 300  # of all functions together
 MOST_STEPS = 20_000  # symbols looked up
 
-ITEM_ROOT, GLOBAL_ROOT, CAPTURED, SELF, DEFAULT = (
-    "the item",
+GLOBAL_ROOT, CAPTURED, SELF, DEFAULT = (
     "the global",
     "the captured variable",
     "the object of the method",
@@ -140,13 +141,13 @@ class Reach:
         """Judges a function that is not the user's and is itself what runs, such as ``results.append``."""
         owner = getattr(function, "__self__", None)
         name = str(getattr(function, "__name__", ""))
-        self.whereabouts.calls_method(Thing(SELF, type(owner).__name__, owner), name)
+        me = Thing(SELF, type(owner).__name__, owner)
+        self.whereabouts.calls_method(me, name)
         self.whereabouts.uses(Thing(GLOBAL_ROOT, name, function))
         self.whereabouts.calls(function)
-        learns = estimators.learns(owner, name)
-        if learns or (owner is not None and name in mutators.METHODS.get(type_name(type(owner)), ())):
+        if owner is not None and method_writes(me, name) and not no_loss(me):
             what = f"{type(owner).__name__}.{name}(...)"
-            remedy = estimators.REMEDY if learns else mutators.REMEDY
+            remedy = estimators.REMEDY if estimators.learns(owner, name) else mutators.REMEDY
             self.findings[Finding(SELF, type(owner).__name__, what, "", 0, remedy)] = None
         returns = table_name(Thing(None, "", function))
         self.computes_beside = self.computes_beside or returns in thread_safe.RETURNS
@@ -207,6 +208,9 @@ class Reach:
                 self._found(Thing(root, write.name), f"{write.name} = ...", write.line, frame)
             return
         for thing in self.resolve(write.target, frame):
+            if write.kind == symbols.ITERATION:
+                self._used_up(thing, "for ... in {}", write.line, frame)
+                continue
             self.whereabouts.writes_to(thing, write.name if write.kind == symbols.ATTRIBUTE_WRITE else "")
             if thing.root is None or no_loss(thing):
                 continue
@@ -247,12 +251,19 @@ class Reach:
         for thing in callees:
             name = function_name(thing.known) if thing.known is not UNKNOWN else ""
             self.whereabouts.calls(thing.known, arguments)
+            module, _, short = name.partition(".")
             if name in mutators.FUNCTIONS and arguments:
-                self._written(arguments[0], name.partition(".")[2] + "({})", call.line, frame)
+                self._written(arguments[0], short + "({})", call.line, frame)
+            if name in mutators.SECOND and len(arguments) > 1:
+                self._written(arguments[1], short + "(..., {})", call.line, frame)
+            if module == "builtins" and short in mutators.TAKES:
+                for value in filter(symbols.is_plain, arguments):
+                    for each in self.resolve(value, frame):
+                        self._used_up(each, short + "({})", call.line, frame)
         names = keywords if keywords != SPREAD else ()
         for name, value in zip(reversed(names), reversed(arguments), strict=False):
-            if name == "out":
-                self._written(value, "out={}", call.line, frame)
+            if name == "out" or (name == "file" and callee == (GLOBAL, "print")):
+                self._written(value, name + "={}", call.line, frame)
         self.resolve(call.symbol, frame)  # follows it
         self._judge_safety(call, callees, frame)
 
@@ -278,17 +289,11 @@ class Reach:
                 continue
             if thing.root is None or no_loss(thing) or type(known) is MODULE:
                 continue
-            if known is UNKNOWN:
-                writes = name in mutators.ANY_METHODS or inplace
-            else:
-                owner = owner_of(type(known), name)
-                owner_name = type_name(owner) if owner is not None else ""
-                writes = (
-                    inplace or name in mutators.METHODS.get(owner_name, ()) or estimators.learns(known, name)
-                )
-            if writes and cache:
+            if not (inplace or method_writes(thing, name)):
+                continue
+            if cache:
                 self.excused.add(thing.first_name)
-            elif writes:
+            else:
                 learns = estimators.learns(known, name)
                 remedy = estimators.REMEDY if learns else mutators.REMEDY
                 self._found(thing, text.format(thing.path), call.line, frame, remedy)
@@ -297,6 +302,12 @@ class Reach:
         for thing in self.resolve(target, frame):
             if thing.root is not None and not no_loss(thing) and not immutable(thing.known):
                 self._found(thing, text.format(thing.path), line, frame)
+
+    def _used_up(self, thing: Thing, text: str, line: int, frame: Frame) -> None:
+        """Somebody takes from this, which is a loss if others hold it and it is an iterator."""
+        self.whereabouts.uses(thing)
+        if is_shared_iterator(thing, certain=not text.startswith("next")):
+            self._found(thing, text.format(thing.path), line, frame)
 
     # -- what symbols stand for -----------------------------------------------------------------------
 
@@ -340,7 +351,7 @@ class Reach:
             if base[1][1] in mutators.WALKS:
                 return [thing for each in base[2] for thing in self._items(each, frame)]
         return [
-            thing._replace(path=f"{thing.path}[...]", known=UNKNOWN, kind=None)
+            thing._replace(path=f"{thing.path}[...]", known=UNKNOWN, kind=part_kind(thing))
             for thing in self.resolve(base, frame)
             if thing.root is not None
         ]
@@ -351,10 +362,11 @@ class Reach:
         if callee[0] == symbols.FUNCTION:
             return self._inner(callee, arguments, keywords, frame)
         found: list[Thing] = []
-        if callee[0] == ATTR and callee[2] in mutators.PARTS:
+        if callee[0] == ATTR and callee[2] in mutators.PARTS | mutators.ELEMENTS:
             for thing in self.resolve(callee[1], frame):
-                if thing.root is not None:
-                    found.append(Thing(thing.root, f"{thing.path}.{callee[2]}(...)"))
+                kind = part_kind(thing)
+                if thing.root is not None and (kind or callee[2] in mutators.PARTS):
+                    found.append(Thing(thing.root, f"{thing.path}.{callee[2]}(...)", UNKNOWN, kind))
         for thing in self.resolve(callee, frame):
             if thing.known is UNKNOWN:
                 returns = thread_safe.RETURNS.get(thing.kind or "")
@@ -405,8 +417,11 @@ class Reach:
         if name == "next":
             return self._items(arguments[0], frame)
         if name in mutators.WALKS:
+            kind = None if name == "vars" else mutators.ITERATOR
             return [
-                each._replace(known=UNKNOWN) for symbol in arguments for each in self.resolve(symbol, frame)
+                each._replace(known=UNKNOWN, kind=kind)
+                for symbol in arguments
+                for each in self.resolve(symbol, frame)
             ]
         return []
 

@@ -210,6 +210,11 @@ class Reading:
         self.writes[Write(kind, target, name, line, lazy)] = None
         state.empty -= {place}
 
+    def loops_over(self, symbol: Symbol, line: int) -> None:
+        for each in symbol[1] if symbol[0] == symbols.EITHER else (symbol,):
+            if symbols.is_plain(each):
+                self.writes[Write(symbols.ITERATION, each, "", line)] = None
+
     def called(self, symbol: Symbol, line: int) -> None:
         self.calls[Call(symbol, line)] = None
 

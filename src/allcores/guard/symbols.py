@@ -25,6 +25,7 @@ ATTR, ITEM, CALL, TUPLE, FUNCTION, EITHER = "attr", "item", "call", "tuple", "fu
 
 # How something is written: into an item, into an attribute, by an operator in place, or the name itself.
 ITEM_WRITE, ATTRIBUTE_WRITE, IN_PLACE, REBINDING = "item", "attribute", "in place", "rebinding"
+ITERATION = "iteration"  # what is looped over is used up, if it is an iterator
 
 NEW: Symbol = (FRESH, False)
 NEW_OF_PARAMETERS: Symbol = (FRESH, True)

@@ -17,6 +17,10 @@ MODULE: Any = type(os)
 FUNCTION: Any = type(lambda: None)
 
 
+ITEM_ROOT = "the item"
+STANDARD_STREAMS = ("stdin", "stdout", "stderr", "__stdin__", "__stdout__", "__stderr__")
+
+
 class Thing(NamedTuple):
     """An object that a symbol may stand for.
 
@@ -71,6 +75,11 @@ def attribute_of(known: Any, name: str) -> Any:
 
 def immutable(known: Any) -> bool:
     return known is None or type(known) in (int, float, complex, bool, str, bytes, tuple, frozenset, range)
+
+
+def is_standard_stream(known: Any) -> bool:
+    """Whether it is one of those that print and input use: what happens to them is nobody's loss."""
+    return any(known is getattr(sys, name, None) for name in STANDARD_STREAMS)
 
 
 def lookup(kind: type, name: str) -> Any:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from allcores.guard.judging import is_plain_data
-from allcores.guard.reach import ITEM_ROOT, Finding, Reach
-from allcores.guard.things import UNKNOWN, Thing
+from allcores.guard.reach import Finding, Reach
+from allcores.guard.things import ITEM_ROOT, UNKNOWN, Thing
 from allcores.tasks.task import FILTER, FLAT_MAP, STARMAP, Task
 
 
