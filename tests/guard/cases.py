@@ -470,6 +470,18 @@ def read_bytes(x):
     return data.read(1)
 
 
+def append_to_an_imported_list(x):
+    from guard import cases
+
+    cases.results.append(x)
+
+
+def append_to_what_is_imported(x):
+    from guard.cases import results as here
+
+    here.append(x)
+
+
 def seek_and_read(x):
     file.seek(0)
 
@@ -630,6 +642,8 @@ FOUND = {
     "json": (write_with_json, "text"),
     "table": (write_a_table, "table_writer"),
     "read": (read_bytes, "data"),
+    "imported module": (append_to_an_imported_list, "guard.cases.results"),
+    "imported name": (append_to_what_is_imported, "guard.cases.results"),
     "seek": (seek_and_read, "file"),
     "lines": (read_line_after_line, "text"),
     "bound write": (text.write, "StringIO"),
@@ -759,6 +773,15 @@ def to_standard_error(x):
 
 def found_text(item):
     return item.find("a"), item.iter, text.getvalue(), tree.find("b").get("a"), configuration.get
+
+
+def imports_of_its_own(x):
+    import os.path as p
+    from xml.etree.ElementTree import Element
+
+    import nowhere_to_be_found
+
+    return p.join("a", x), Element("a").set("b", x), nowhere_to_be_found.append(x)
 
 
 def own_element(x):
@@ -983,6 +1006,7 @@ NOT_FOUND = {
     "standard error": (to_standard_error,),
     "bound standard error": (stderr.write, "a"),
     "found": (found_text, "abc"),
+    "own imports": (imports_of_its_own,),
     "own element": (own_element,),
     "loops": (loop_over_lists,),
     "local object": (local_object,),

@@ -141,6 +141,14 @@ def captured_process():
     return lambda x: process.communicate(x)
 
 
+def imported_here(x):
+    import os.path
+    from contextlib import redirect_stderr as aside
+
+    with aside(None):
+        return os.path.join("a", x)
+
+
 def seeded(x):
     random.seed(x)
     return random.random()
@@ -175,6 +183,7 @@ NOT_IN_THREADS = {
     "file handed on": (handed_on, "'reader' is a io.StringIO"),
     "client": (ask, "'client' is a http.client.HTTPConnection"),
     "process": (captured_process(), "'process' is a subprocess.Popen"),
+    "imported in the function": (imported_here, "contextlib.redirect_stderr sets sys.stderr"),
     "generator": (lambda x: next(numbers), "'numbers' is a builtins.generator"),
 }
 

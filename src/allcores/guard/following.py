@@ -14,6 +14,7 @@ from allcores.guard.symbols import (
     FREE,
     FUNCTION,
     GLOBAL,
+    IMPORT,
     IN_PLACE,
     ITEM_WRITE,
     NEW,
@@ -103,6 +104,19 @@ def _load_global(reading: Reading, each: Instruction, state: State) -> None:
     if each.arg & 1:
         state.push(NULL)
     state.push(symbol)
+
+
+def _import(reading: Reading, each: Instruction, state: State) -> None:
+    names, level = state.pop(), state.pop()
+    name = reading.code.co_names[each.arg]
+    if level != (CONST, 0):
+        state.push(NEW)
+    else:
+        state.push((IMPORT, name if names != (CONST, None) else name.partition(".")[0]))
+
+
+def _import_from(reading: Reading, each: Instruction, state: State) -> None:
+    state.push(symbols.attribute(state.stack[-1] if state.stack else NEW, reading.code.co_names[each.arg]))
 
 
 def _load_name(reading: Reading, each: Instruction, state: State) -> None:
@@ -296,6 +310,8 @@ FOLLOWED: dict[str, Callable[[Reading, Instruction, State], None]] = {
     "STORE_FAST_STORE_FAST": _store_two,
     **dict.fromkeys(("DELETE_FAST", "DELETE_DEREF"), _delete),
     "LOAD_GLOBAL": _load_global,
+    "IMPORT_NAME": _import,
+    "IMPORT_FROM": _import_from,
     "LOAD_NAME": _load_name,
     "STORE_NAME": _store_name,
     **dict.fromkeys(("STORE_GLOBAL", "DELETE_GLOBAL"), _store_global),

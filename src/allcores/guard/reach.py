@@ -22,7 +22,7 @@ from allcores.guard.judging import (
 )
 from allcores.guard.mutators import function_name, is_class, type_name
 from allcores.guard.summary import Call, Summary, Write, summary_of
-from allcores.guard.symbols import ATTR, CALL, CONST, EITHER, FREE, GLOBAL, ITEM, PARAM, TUPLE, Symbol
+from allcores.guard.symbols import ATTR, CALL, CONST, EITHER, FREE, GLOBAL, IMPORT, ITEM, PARAM, TUPLE, Symbol
 from allcores.guard.things import (
     FUNCTION,
     MODULE,
@@ -325,6 +325,9 @@ class Reach:
             return frame.free.get(symbol[1], [])
         if kind == GLOBAL:
             return [self._global(symbol[1], frame)]
+        if kind == IMPORT:
+            module = sys.modules.get(symbol[1])
+            return [] if module is None else [Thing(GLOBAL_ROOT, symbol[1], module)]
         if kind == ATTR:
             return [attribute_thing(thing, symbol[2]) for thing in self.resolve(symbol[1], frame)]
         if kind == ITEM:

@@ -5,6 +5,7 @@ A symbol is a tuple whose first element is its kind::
     (FRESH, depends)          made here; ``depends``: on what a parameter held
     (CONST, value)
     (PARAM, name)  (GLOBAL, name)  (FREE, name)
+    (IMPORT, name)            a module that is imported here
     (ATTR, base, name)        an attribute
     (ITEM, base)              an element
     (CALL, callee, arguments, keywords)
@@ -20,7 +21,7 @@ from typing import Any
 
 Symbol = tuple[Any, ...]
 
-FRESH, CONST, PARAM, GLOBAL, FREE = "fresh", "const", "param", "global", "free"
+FRESH, CONST, PARAM, GLOBAL, FREE, IMPORT = "fresh", "const", "param", "global", "free", "import"
 ATTR, ITEM, CALL, TUPLE, FUNCTION, EITHER = "attr", "item", "call", "tuple", "function", "either"
 
 # How something is written: into an item, into an attribute, by an operator in place, or the name itself.
@@ -73,7 +74,7 @@ def is_plain(symbol: Symbol) -> bool:
     """Whether it is a variable, or a part of one, that nobody had to be called for."""
     while symbol[0] in (ATTR, ITEM):
         symbol = symbol[1]
-    return symbol[0] in (PARAM, GLOBAL, FREE)
+    return symbol[0] in (PARAM, GLOBAL, FREE, IMPORT)
 
 
 def either(*symbols: Symbol) -> Symbol:
