@@ -3,6 +3,7 @@
 import bisect
 import collections
 import configparser
+import contextlib
 import copy
 import csv
 import dataclasses
@@ -482,6 +483,17 @@ def append_to_what_is_imported(x):
     here.append(x)
 
 
+@contextlib.contextmanager
+def noted(x):
+    results.append(x)
+    yield x
+
+
+def in_a_manager(x):
+    with noted(x):
+        return x
+
+
 def seek_and_read(x):
     file.seek(0)
 
@@ -644,6 +656,7 @@ FOUND = {
     "read": (read_bytes, "data"),
     "imported module": (append_to_an_imported_list, "guard.cases.results"),
     "imported name": (append_to_what_is_imported, "guard.cases.results"),
+    "manager": (in_a_manager, "results"),
     "seek": (seek_and_read, "file"),
     "lines": (read_line_after_line, "text"),
     "bound write": (text.write, "StringIO"),

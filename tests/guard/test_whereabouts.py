@@ -141,6 +141,21 @@ def captured_process():
     return lambda x: process.communicate(x)
 
 
+@contextlib.contextmanager
+def inside(directory):
+    before = os.getcwd()
+    os.chdir(directory)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
+def in_a_manager_of_the_users(x):
+    with inside(x):
+        return os.listdir(".")
+
+
 def imported_here(x):
     import os.path
     from contextlib import redirect_stderr as aside
@@ -183,6 +198,7 @@ NOT_IN_THREADS = {
     "file handed on": (handed_on, "'reader' is a io.StringIO"),
     "client": (ask, "'client' is a http.client.HTTPConnection"),
     "process": (captured_process(), "'process' is a subprocess.Popen"),
+    "manager of the user's": (in_a_manager_of_the_users, "the working directory"),
     "imported in the function": (imported_here, "contextlib.redirect_stderr sets sys.stderr"),
     "generator": (lambda x: next(numbers), "'numbers' is a builtins.generator"),
 }

@@ -160,6 +160,9 @@ class Reach:
     ) -> list[Thing] | None:
         code = function.__code__
         if not is_users_code(code):
+            wrapped = function.__dict__.get("__wrapped__")  # a library's decorator, contextmanager for one
+            if type(wrapped) is FUNCTION and depth <= DEEPEST_CALL:
+                self.follow(wrapped, arguments, keywords, depth + 1)
             return None
         free = {}
         for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=False):
