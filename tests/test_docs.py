@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import allcores
+from allcores.guard import digests, process_wide
 from allcores.options import Options
 from documentation import is_there, needs
 
@@ -105,6 +106,22 @@ def test_the_table_of_operations_that_are_safe_in_threads_is_whole():
     assert [name for name in short if not re.search(rf"`(np\.)?{name}`|\b{name}\b", text)] == []
     urls = {url for entry in table.TABLE for url in re.findall(r"https://[^\s;,)]+", entry.source)}
     assert [url for url in urls if url not in text] == []
+
+
+def test_the_tables_of_what_all_threads_share_are_whole():
+    """Each call and each type of the source's tables stands in the page's."""
+    text = text_of(DOCS / "threads.md")
+    named = [name for name in process_wide.CALLS if "._patch" not in name]
+    short = [name.rpartition(".")[2] for name in named] + list(process_wide.MODULES)
+    assert [name for name in short if not re.search(rf"`([\w.]+\.)?{name}`", text)] == []
+    types = [name for name in process_wide.ONE_AT_A_TIME if "._" not in name and "dbm." not in name]
+    assert [name for name in types if f"`{name}`" not in text] == []
+
+
+def test_the_packages_whose_objects_are_not_compared_are_named():
+    text = text_of(DOCS / "guard.md").lower()
+    named = {"PIL": "pillow", "cv2": "opencv", "torch": "pytorch"}
+    assert [name for name in digests.BY_IDENTITY if named.get(name, name).lower() not in text] == []
 
 
 def test_the_pages_build_without_a_warning(tmp_path):
