@@ -673,6 +673,7 @@ FOUND = {
     "fit": (fit_a_global, "estimator"),
     "fitted item": (fit_the_item, "item", foreign.Estimator()),
     "set_params": (parameters_of_a_global, "estimator"),
+    "bound fit in a partial": (functools.partial(estimator.fit, y=None), "Estimator"),
     "bound fit": (estimator.fit, "Estimator"),
     "closure": (closure_append(), "found"),
     "nonlocal": (closure_nonlocal(), "number"),

@@ -172,6 +172,8 @@ def seeded(x):
 NOT_IN_THREADS = {
     "chdir": (in_the_directory, "os.chdir sets the working directory"),
     "umask": (lambda x: os.umask(x), "the mask of new files"),
+    "chdir in a partial": (functools.partial(os.chdir), "the working directory"),
+    "file in a partial": (functools.partial(json.load, reader), "is a io.StringIO"),
     "chdir itself": (os.chdir, "the working directory"),
     "catch_warnings": (without_warnings, "warnings.catch_warnings sets the warnings filters"),
     "redirect_stdout": (with_output, "sys.stdout"),

@@ -185,12 +185,10 @@ def _share(value: Any, kind: type) -> str:
     from allcores.guard.things import is_users_class
 
     package = str(kind.__module__).partition(".")[0]
-    if package == "__main__" or f"{kind.__module__}.{kind.__qualname__}" in USERS_VALUES:
+    if is_users_class(kind) or f"{kind.__module__}.{kind.__qualname__}" in USERS_VALUES:
         return ALL
     if package in BY_IDENTITY or package in sys.stdlib_module_names:
         return NOTHING
-    if is_users_class(kind):
-        return ALL
     return PUBLIC if is_estimator(value) else HOLDING
 
 

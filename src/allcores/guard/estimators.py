@@ -10,8 +10,8 @@ PROTOCOL = ("fit", "get_params")  # who has both keeps what it has learned in it
 WRITES = frozenset(("fit", "partial_fit", "fit_transform", "fit_predict", "set_params"))
 REMEDY = (
     "In another process this changes a copy, and what it has learned is lost here. Fit a copy that each item makes "
-    "for itself, sklearn.base.clone(model).fit(...), or return what was fitted: "
-    'models = allcores.map(lambda model: model.fit(X, y), models); writes="allow" if it may be lost'
+    "for itself, and return that if you need it: sklearn.base.clone(model).fit(...); "
+    'writes="allow" if it may be lost'
 )
 
 

@@ -139,6 +139,11 @@ class Reach:
 
     def foreign(self, function: Any) -> list[Thing]:
         """Judges a function that is not the user's and is itself what runs, such as ``results.append``."""
+        returns = table_name(Thing(None, "", function))
+        while type_name(type(function)) == "functools.partial":
+            for each in (*function.args, *function.keywords.values()):
+                self.whereabouts.uses(Thing(CAPTURED, "argument of partial", each))
+            function = function.func
         owner = getattr(function, "__self__", None)
         name = str(getattr(function, "__name__", ""))
         me = Thing(SELF, type(owner).__name__, owner)
@@ -149,7 +154,6 @@ class Reach:
             what = f"{type(owner).__name__}.{name}(...)"
             remedy = estimators.REMEDY if estimators.learns(owner, name) else mutators.REMEDY
             self.findings[Finding(SELF, type(owner).__name__, what, "", 0, remedy)] = None
-        returns = table_name(Thing(None, "", function))
         self.computes_beside = self.computes_beside or returns in thread_safe.RETURNS
         if returns not in thread_safe.RETURNS:
             self._doubt(f"{returns or 'it'} is not in the table of thread-safe operations")
