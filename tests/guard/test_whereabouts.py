@@ -406,3 +406,12 @@ def test_whether_interpreters_hash_alike_is_what_they_say(seed, flags, differ):
 def test_a_sentinel_that_a_later_stage_takes_out_never_arrives():
     stages = (("map", lambda x: MISSING if x > 3 else 2 * x), ("filter", lambda x: x is not MISSING))
     assert verdict(Task(stages), 3).not_in_processes is None
+
+
+def test_every_function_of_pyplot_sets_the_current_figure():
+    def savefig(path): ...
+
+    savefig.__module__ = "matplotlib.pyplot"
+    assert "the current figure" in (process_wide.set_by(savefig) or "nothing")
+    savefig.__module__ = "matplotlib.figure"
+    assert process_wide.set_by(savefig) is None
