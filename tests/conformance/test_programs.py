@@ -159,6 +159,31 @@ def test_a_dataclass_and_an_enum_of_the_program_itself(program):
     assert out == "done\n"
 
 
+def test_a_plain_function_of_a_derived_class_of_the_program(program):
+    out = program(
+        """
+        import abc
+
+        class Base: pass
+
+        class Derived(Base):
+            @staticmethod
+            def run(x): return x, Derived
+            def method(self, x): return x + 1
+
+        class Abstract(abc.ABC):
+            @staticmethod
+            def run(x): return x
+
+        assert ac.map(Derived.run, range(3), **OPTIONS) == [(x, Derived) for x in range(3)]
+        assert ac.map(Derived.method, [Derived()] * 3, range(3), **OPTIONS) == [1, 2, 3]
+        assert ac.map(Abstract.run, range(3), **OPTIONS) == [0, 1, 2]
+        print("ok")
+        """
+    )
+    assert out == "ok\n"
+
+
 def test_results_never_overwrite_the_state_of_the_callers_classes(program):
     out = program("""
         class Counter:

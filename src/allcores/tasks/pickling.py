@@ -267,7 +267,7 @@ def _know_the_other_main() -> None:
 
 
 def _by_value(value: Any, aside: Any = None) -> tuple[bytes, Definitions]:
-    """One value, and what it needs of ``__main__``, as two pickles that share their objects."""
+    """One value, and what it needs of ``__main__``, as pickles that share their objects; an empty one ends them."""
     if not _registered_by_value():
         try:
             file = BytesIO()
@@ -283,22 +283,21 @@ def _dump_pair(pickler: Any, file: BytesIO, value: Any, aside: Any) -> tuple[byt
     buffers.clear()  # of an earlier attempt
     pickler.dump(value)
     recorded: Definitions = {}
-    while len(recorded) < len(pickler.recorded):  # what is recorded may lead to more
-        recorded = dict(pickler.recorded)
-        border, taken = file.tell(), len(buffers)
-        pickler.dump(recorded)
-        if len(recorded) < len(pickler.recorded):
-            file.seek(border)
-            file.truncate()
-            del buffers[taken:]
-    if not recorded:
-        pickler.dump(recorded)
-    return file.getvalue(), recorded
+    while True:  # what is recorded may lead to more; nothing is taken back: the pickler refers to all it has written
+        new = {name: value for name, value in pickler.recorded.items() if name not in recorded}
+        pickler.dump(new)
+        if not new:
+            return file.getvalue(), recorded
+        recorded.update(new)
 
 
 def _load_pair(data: bytes, buffers: Any = None) -> tuple[Any, Definitions]:
     unpickler = Unpickler(BytesIO(data), buffers=buffers)
-    return unpickler.load(), unpickler.load()
+    value = unpickler.load()
+    definitions: Definitions = {}
+    while more := unpickler.load():
+        definitions.update(more)
+    return value, definitions
 
 
 def _install(definitions: Definitions) -> None:
