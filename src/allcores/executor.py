@@ -228,7 +228,7 @@ def _engine(
     shares: tuple[int, int],
     initializer: Callable[..., object] | None,
     initargs: tuple[Any, ...],
-    first: Callable[..., Any],
+    function: Callable[..., Any],
 ) -> Engine:
     """An engine whose workers share what the function of the first call loads, where that can travel.
 
@@ -238,16 +238,18 @@ def _engine(
     if name == "threads":
         from allcores.engines.threads import Threads
 
-        return Threads(_task(None, initializer, initargs), cores=cores)
+        return Threads(_task(initializer, initargs), cores=cores)
     from allcores.engines.processes import Processes
+    from allcores.tasks.told import Lasting
 
-    processes = functools.partial(Processes, cores=cores, inner_threads=inner_threads)
+    first = _plain_function(function)
     try:
-        return processes(_task(_plain_function(first), initializer, initargs))
-    except Unpicklable:
-        pass
-    try:
-        return processes(_task(None, initializer, initargs))
+        return Processes(
+            _task(initializer, initargs, first),
+            cores=cores,
+            inner_threads=inner_threads,
+            told=Lasting(first),
+        )
     except Unpicklable as error:
         from allcores.tasks.culprit import unpicklable_call
 
@@ -255,9 +257,11 @@ def _engine(
 
 
 def _task(
-    first: Callable[..., Any] | None, initializer: Callable[..., object] | None, initargs: tuple[Any, ...]
+    initializer: Callable[..., object] | None,
+    initargs: tuple[Any, ...],
+    first: Callable[..., Any] | None = None,
 ) -> Task:
-    return Task(((MAP, Calls(first, initializer, initargs)),))
+    return Task(((MAP, Calls(initializer, initargs, first)),))
 
 
 def _plain_function(function: Callable[..., Any]) -> Callable[..., Any] | None:

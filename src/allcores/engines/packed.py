@@ -14,18 +14,12 @@ if TYPE_CHECKING:
 
 
 class Each:
-    """Consecutive items as pickles, one behind the other.
+    """Consecutive items as pickles, one behind the other; ``form`` says how a worker is to read them."""
 
-    Attributes:
-        form: how a worker is to read them.
-        definitions: number of the job's definitions that a worker must have before it gets these.
-    """
+    __slots__ = ("_body", "_leases", "_lengths", "_offsets", "form", "size_bytes")
 
-    __slots__ = ("_body", "_leases", "_lengths", "_offsets", "definitions", "form", "size_bytes")
-
-    def __init__(self, pickles: list[bytes], definitions: int, leases: Sequence[Lease] = ()) -> None:
+    def __init__(self, pickles: list[bytes], leases: Sequence[Lease] = ()) -> None:
         self.form = wire.EACH | wire.LETTERS if leases else wire.EACH
-        self.definitions = definitions
         self._leases = leases  # held as long as these may be sent
         self._body = memoryview(b"".join(pickles))
         self._lengths = wire.lengths_of(pickles)
@@ -50,7 +44,6 @@ class Together:
     """
 
     __slots__ = ("_body", "_count", "_items", "_letter", "form", "size_bytes")
-    definitions = 0
 
     def __init__(self, body: bytes, count: int, letter: tuple[bytes, Lease] | None = None) -> None:
         self.form = wire.TOGETHER | wire.LETTERS if letter else wire.TOGETHER

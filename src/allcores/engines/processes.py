@@ -14,6 +14,7 @@ from allcores.processes.pool import Start, shutdown
 from allcores.processes.presence import obstacle
 from allcores.tasks import culprit, exceptions, pickling, plain, reached, world
 from allcores.tasks.task import Task
+from allcores.tasks.told import Job, Lasting
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,9 +59,18 @@ class Processes:
     name = "processes"
     can_stop = True
 
-    def __init__(self, task: Task, *, timed: bool = False, inner_threads: int = 1, cores: int = 1) -> None:
+    def __init__(
+        self,
+        task: Task,
+        *,
+        timed: bool = False,
+        inner_threads: int = 1,
+        cores: int = 1,
+        told: Job | Lasting | None = None,
+    ) -> None:
         """Raises Unpicklable if the function cannot travel; starts nothing yet.
 
+        ``told`` is what keeps in mind what workers know of ``__main__``.
         ``inner_threads`` and ``cores`` are what each worker has for its libraries and for calls of its own.
         """
         reason = obstacle()
@@ -71,7 +81,8 @@ class Processes:
         self._task = task
         self._timed = timed
         aside = mail.Aside() if mail.is_possible() else None
-        self._function, self._sent = pickling.dump_task(task, aside)
+        self._told = told or Job()
+        self._function = self._told.dump_task(task, aside)
         self._captured = [bytes(each) for each in aside.buffers] if aside is not None else []
         self._world = world.capture()
         self._fingerprint, self._values = reached.look(task)
@@ -81,7 +92,6 @@ class Processes:
         self._rung = False
         self._packing = threading.Lock()
         self._holding = threading.Lock()  # the crew
-        self._definitions: list[bytes] = []
         self._shares = inner_threads, cores
         self._indices: dict[int, int] = {}
 
@@ -98,19 +108,19 @@ class Processes:
             pickles, leases = [], []
             aside = mail.Aside() if mail.is_possible() else None
             for index, item in enumerate(items, first):
-                data, needed = pickling.dump_item(item, index, aside)
+                data, needed = self._told.dump_item(item, index, aside)
                 if aside is not None and mail.wants_letter(data, aside.buffers):
                     letter = self._post(data, aside.buffers)
                     if letter is not None:
                         data = letter[0]
                         leases.append(letter[1])
                     elif aside.buffers:
-                        data, needed = pickling.dump_item(item, index)
+                        data, needed = self._told.dump_item(item, index)
                     aside.buffers.clear()
                 pickles.append(data)
                 if needed:
-                    self._define(needed, index)
-            return Each(pickles, len(self._definitions), leases)
+                    self._told.define(needed, index)
+            return Each(pickles, leases)
 
     def _post(self, pickle: bytes, buffers: Sequence[memoryview]) -> tuple[bytes, mail.Lease] | None:
         """A letter to whichever worker will get it, or None where everything must go through its channel."""
@@ -121,14 +131,6 @@ class Processes:
                 return self._take_crew().mail.post(pickle, buffers)
             except OSError:
                 return None  # it will be told when workers are to be started
-
-    def _define(self, needed: pickling.Definitions, index: int) -> None:
-        new = {name: value for name, value in needed.items() if self._sent.get(name) is not value}
-        if new:
-            data, also = pickling.dump_definitions(new, index)
-            self._definitions.append(wire.frame(wire.DEFINITIONS, 0, data))
-            self._sent.update(also)
-            self._sent.update(new)
 
     def unpack(self, outcome: Outcome) -> Any:
         """Opens what a worker has sent. Raises Unpicklable for a result that cannot be rebuilt here."""
@@ -202,8 +204,10 @@ class Processes:
         if seat.values != self._values:
             crew.send(worker, [wire.frame(wire.DEFINITIONS, wire.VALUES_OF_GLOBALS, self._values)])
             seat.values = self._values
-        while seat.defined < payload.definitions:
-            crew.send(worker, [self._definitions[seat.defined]])
+        log = self._told.log
+        while seat.defined < len(log):
+            if definitions := log[seat.defined]:
+                crew.send(worker, [wire.frame(wire.DEFINITIONS, 0, definitions)])
             seat.defined += 1
         head = wire.PIECE_HEAD.pack(start, stop, crew.words.epoch, self._timed, payload.form)
         seat.pieces.append(start)

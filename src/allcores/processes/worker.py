@@ -325,6 +325,7 @@ class Worker:
     ) -> None:
         from allcores.tasks.exceptions import dump_error
 
+        pickling.explain(error)
         if retryable is None:
             retryable = isinstance(error, self._task.retry_on)
         try:
@@ -337,6 +338,7 @@ class Worker:
     def _not_rebuilt(self, report: Report, index: int, error: BaseException) -> None:
         from allcores.tasks.culprit import item_not_rebuilt
 
+        pickling.explain(error)
         told = item_not_rebuilt(index, error)
         told.__cause__ = error
         self._failed(report, index, told, retryable=False)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from _thread import _local
 
-from allcores.tasks.pickling import MAIN, PROTOCOL, dumps, loads
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,10 +19,10 @@ class InitializerFailed(Exception):
 class Calls:
     """Makes calls; the initializer is run before the first one, once in each process, or in each thread.
 
-    ``func`` is a function that will be called, if one is known: it is loaded, and its modules are imported, before
-    workers are forked. (As with ``functools.partial``, what looks for imports looks through this attribute.)
+    ``func`` is a function that will be called, if one is known: as with ``functools.partial``, what looks for imports
+    looks through this attribute. It does not travel with the task.
 
-    >>> make = Calls(None, print, ("ready",))
+    >>> make = Calls(print, ("ready",))
     >>> make((abs, (-1,), {})), make((abs, (-2,), {}))
     ready
     (1, 2)
@@ -34,9 +32,9 @@ class Calls:
 
     def __init__(
         self,
-        func: Callable[..., Any] | None,
         initializer: Callable[..., Any] | None,
         initargs: tuple[Any, ...],
+        func: Callable[..., Any] | None = None,
     ) -> None:
         self.func = func
         self.initializer = initializer
@@ -44,7 +42,7 @@ class Calls:
         self._worker = _local()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return load_calls, (_by_name(self.func), self.initializer, self.initargs)
+        return Calls, (self.initializer, self.initargs)
 
     def __call__(self, item: Item) -> Any:
         """Makes one call. Raises InitializerFailed."""
@@ -56,22 +54,3 @@ class Calls:
             self._worker.initialized = True
         function, args, kwargs = item
         return function(*args, **kwargs)
-
-
-def load_calls(func: Any, initializer: Callable[..., Any] | None, initargs: tuple[Any, ...]) -> Calls:
-    """The task again, in a worker; where the function cannot be imported, that is the trouble of its calls alone."""
-    if isinstance(func, bytes):
-        try:
-            func = loads(func)
-        except BaseException:
-            func = None
-    return Calls(func, initializer, initargs)
-
-
-def _by_name(func: Any) -> Any:
-    """An importable function as bytes; others go as they are, by value."""
-    try:
-        data = dumps(func, PROTOCOL)
-    except Exception:
-        return func
-    return func if MAIN in data else data

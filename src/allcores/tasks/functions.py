@@ -16,17 +16,16 @@ try:
 except ImportError:
     from pickle import Pickler
 
-import _functools  # type: ignore[import-not-found]
-
 from allcores.tasks.generators import reduce_own
+from allcores.tasks.mentions import MAIN_GLOBALS, cached_function
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import CodeType, FunctionType
     from typing import Any
 
-cached_function: Any = getattr(_functools, "_lru_cache_wrapper", None)
+    from allcores.tasks.mentions import Mentions
+
 MARSHAL_VERSION = 2  # without references: equal code gives equal bytes, by which warm workers are found
 _FUNCTION: Any = type(lambda: None)
 _CODE: Any = type((lambda: None).__code__)
@@ -42,23 +41,23 @@ class NotPlain(Exception):
 class PlainPickler(Pickler):
     """Pickles functions by value where they cannot be imported by name.
 
-    ``record`` is told every class and function, so that those of ``__main__`` can be taken down.
+    ``mentions`` is told every class and function, and takes down those of ``__main__``.
     """
 
-    def __init__(self, file: BytesIO, record: Callable[[Any, Any], None], aside: Any = None) -> None:
+    def __init__(self, file: BytesIO, mentions: Mentions, aside: Any = None) -> None:
         super().__init__(file, 5, buffer_callback=aside)
-        self.recorded: dict[str, Any] = {}
-        self._record = record
+        self._mentions = mentions
         self._globals: dict[int, dict[str, Any]] = {}
 
     def reducer_override(self, value: Any) -> Any:
         """As pickle wants it: how to reduce, or NotImplemented for the usual way."""
         kind: Any = type(value)
+        named = self._mentions.meet(value)
+        if named is not None:
+            return named
         if kind is _FUNCTION:
-            self._record(self.recorded, value)
             return NotImplemented if importable(value) else self._function(value)
         if kind is cached_function:
-            self._record(self.recorded, value)
             return NotImplemented if importable(value) else reduce_cached(value)
         if kind is _MODULE:
             name = value.__name__
@@ -74,8 +73,12 @@ class PlainPickler(Pickler):
         names = _names(code)
         known = function.__globals__
         used = {name: known[name] for name in names if name in known}
-        shared = self._globals.get(id(known))
-        if shared is None:
+        submodules = _submodules(used, names)
+        shared: Any = self._globals.get(id(known))
+        if self._mentions.shares(known):
+            self._mentions.recorded.update(used)
+            shared, used = MAIN_GLOBALS, {}
+        elif shared is None:
             about = ("__name__", "__package__", "__file__", "__path__")
             shared = self._globals[id(known)] = {name: known[name] for name in about if name in known}
         attributes = {name: getattr(function, name) for name in _FUNCTION_ATTRIBUTES}
@@ -83,7 +86,7 @@ class PlainPickler(Pickler):
             (True, cell.cell_contents) if _full(cell) else (False, None)
             for cell in function.__closure__ or ()
         ]
-        state = (used, _submodules(used, names), attributes, captured, function.__dict__)
+        state = (used, submodules, attributes, captured, function.__dict__)
         packed = marshal.dumps(code, MARSHAL_VERSION)
         arguments = (packed, shared, function.__name__, function.__qualname__, len(captured))
         return make_function, arguments, state, None, None, fill_function

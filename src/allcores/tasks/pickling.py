@@ -20,32 +20,39 @@ try:
 except ImportError:  # an interpreter whose pickle is written in Python
     from pickle import Pickler, Unpickler, dumps, loads
 
-from allcores.tasks.functions import PlainPickler, cached_function, reduce_cached
+from allcores.tasks.functions import PlainPickler, reduce_cached
 from allcores.tasks.generators import reduce_own
+from allcores.tasks.mentions import MAIN_GLOBALS, Mentions, cached_function, main_globals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Container, Iterable
     from typing import Any
 
+    from allcores.tasks.mentions import Definitions
     from allcores.tasks.task import Task
 
-    Definitions = dict[str, Any]
+    Known = Container[str] | None
 
 PROTOCOL = 5
 GENERATORS = (b"Random", b"randomstate")  # one that belongs to the process must not travel with its state
 MAIN = b"__main__"
+NO_DEFINITIONS = dumps({}, PROTOCOL)
 MULTIPROCESSING_MAIN = (
     "__mp_main__"  # what multiprocessing calls the main module where it has imported it again
 )
+_not_loaded: list[BaseException] = []  # why definitions are missing here
 
 __all__ = [
     "PROTOCOL",
+    "dump_alone",
     "dump_definitions",
     "dump_item",
     "dump_result",
     "dump_task",
     "dump_values",
     "dumps",
+    "explain",
     "load_definitions",
     "load_task",
     "load_values",
@@ -55,17 +62,21 @@ __all__ = [
 ]
 
 
-def dump_task(task: Task, aside: Any = None) -> tuple[bytes, Definitions]:
+def _memory() -> tuple[BytesIO, None]:
+    return BytesIO(), None
+
+
+def dump_task(task: Task, aside: Any = None, known: Known = None) -> tuple[bytes, Definitions]:
     """The task as bytes, and the definitions of ``__main__`` that travel in them. Raises Unpicklable.
 
-    ``aside`` may take large buffers out of the pickle (see ``mail.Aside``).
+    ``aside`` may take large buffers out of the pickle (see ``mail.Aside``); for ``known`` see ``Mentions``.
     """
     _know_the_other_main()
     plain = None if _registered_by_value() else _plain(task, aside)
     if plain is not None and MAIN not in plain and not any(name in plain for name in GENERATORS):
-        return plain + dumps({}, PROTOCOL), {}
+        return plain + NO_DEFINITIONS, {}
     try:
-        return _by_value(task, aside)
+        return _by_value([task], aside, known)
     except Exception as error:
         from allcores.tasks.culprit import unpicklable_function
 
@@ -73,17 +84,21 @@ def dump_task(task: Task, aside: Any = None) -> tuple[bytes, Definitions]:
 
 
 def load_task(data: bytes, buffers: Any = None) -> Task:
-    """The task again; what travelled with it is installed in ``__main__`` first."""
-    task, definitions = _load_pair(data, buffers)
+    """The task again; what travelled with it is installed in ``__main__``, and definitions that stand behind it."""
+    file = BytesIO(data)
+    task, definitions = _load_pair(file, buffers)
     _install(definitions)
+    rest = file.read()
+    if rest:
+        load_definitions(rest)
     loaded: Task = task
     return loaded
 
 
-def dump_item(item: Any, index: int, aside: Any = None) -> tuple[bytes, Definitions]:
+def dump_item(item: Any, index: int, aside: Any = None, known: Known = None) -> tuple[bytes, Definitions]:
     """An item as bytes, and the definitions of ``__main__`` that a worker needs for it. Raises Unpicklable.
 
-    ``aside`` may take large buffers out of the pickle (see ``mail.Aside``).
+    ``aside`` may take large buffers out of the pickle (see ``mail.Aside``); for ``known`` see ``Mentions``.
     """
     try:
         data = dumps(item, PROTOCOL, buffer_callback=aside)
@@ -93,21 +108,48 @@ def dump_item(item: Any, index: int, aside: Any = None) -> tuple[bytes, Definiti
         if aside is not None:
             aside.buffers.clear()
         try:
-            file = BytesIO()
-            pickler = _recording_by_value(file)
-            pickler.dump(item)
+            file, needed = dump_alone(item, known)
+            return file.getvalue(), needed
         except Exception as error:
             from allcores.tasks.culprit import unpicklable_item
 
             raise unpicklable_item(item, index, error) from first
-        return file.getvalue(), dict(pickler.recorded)
     return data, (_mentioned(item) if MAIN in data else {})
 
 
-def dump_definitions(definitions: Definitions, index: int) -> tuple[bytes, Definitions]:
-    """The definitions that an item needs as bytes, and all that went with them. Raises Unpicklable."""
+def dump_alone(
+    value: Any, known: Known = None, root: Any = None, open_files: Callable[[], tuple[Any, Any]] = _memory
+) -> tuple[Any, Definitions]:
+    """Writes a value alone, and says what it needs of ``__main__``. Raises what pickle raises.
+
+    ``root`` travels by value although its name is known. ``open_files`` gives the file for the pickle, which is
+    returned, and what takes buffers out of it.
+    """
+
+    def dump(kind: Any) -> tuple[Any, Definitions]:
+        file, aside = open_files()
+        mentions = Mentions(known, root)
+        kind(file, mentions, aside).dump(value)
+        return file, mentions.recorded
+
+    written: tuple[Any, Definitions] = _with_either(dump)
+    return written
+
+
+def dump_definitions(definitions: Definitions, index: int, known: Known = None) -> tuple[bytes, Definitions]:
+    """The definitions that an item needs as bytes, and all that went with them. Raises Unpicklable.
+
+    What is least likely to be loaded elsewhere stands last: what stands before it is there all the same.
+    """
+    parts: list[Definitions] = [{}, {}]
+    for name, value in definitions.items():
+        kind = type(value)
+        if kind.__module__ != "builtins" and not isinstance(value, type):
+            parts.append({name: value})
+        else:
+            parts[kind in (dict, list, set, tuple)][name] = value
     try:
-        return _by_value(definitions)
+        return _by_value([part for part in parts if part], None, known)
     except Exception as error:
         from allcores.tasks.culprit import unpicklable_definitions
 
@@ -115,10 +157,27 @@ def dump_definitions(definitions: Definitions, index: int) -> tuple[bytes, Defin
 
 
 def load_definitions(data: bytes) -> None:
-    """Installs definitions in ``__main__``."""
-    asked, also = _load_pair(data)
-    _install(also)
-    _install(asked)
+    """Installs definitions in ``__main__``; ``A.b`` is the attribute of a class, and what has no name is but loaded.
+
+    That some cannot be loaded is the trouble of whoever needs them: see ``explain``.
+    """
+    unpickler = Unpickler(BytesIO(data))
+    try:
+        while definitions := unpickler.load():
+            for place, value in definitions.items():
+                kind, _, name = place.rpartition(".")
+                if kind:
+                    setattr(main_globals()[kind], name, value)
+                elif name:
+                    main_globals()[name] = value
+    except BaseException as error:
+        _not_loaded[:] = [error]
+
+
+def explain(error: BaseException) -> None:
+    """Names as the cause of an error what could not be loaded here, if the error may come from that."""
+    if _not_loaded and isinstance(error, NameError | AttributeError) and error.__cause__ is None:
+        error.__cause__ = _not_loaded[0]
 
 
 def dump_values(plain: dict[Any, Any], foreign: dict[Any, Any]) -> bytes:
@@ -131,9 +190,9 @@ def dump_values(plain: dict[Any, Any], foreign: dict[Any, Any]) -> bytes:
         return b""
     data = _plain(values)
     if data is not None and MAIN not in data:
-        return data + dumps({}, PROTOCOL)
+        return data + NO_DEFINITIONS
     try:
-        return _by_value(values)[0]
+        return _by_value([values])[0]
     except Exception as error:
         stays = next((place for place, value in foreign.items() if not travels(value)), None)
         if stays is None:
@@ -147,7 +206,7 @@ def dump_values(plain: dict[Any, Any], foreign: dict[Any, Any]) -> bytes:
 
 def load_values(data: bytes) -> dict[Any, Any]:
     """The values again; what travelled with them is installed in ``__main__``."""
-    values, definitions = _load_pair(data)
+    values, definitions = _load_pair(BytesIO(data))
     _install(definitions)
     return dict(values)
 
@@ -167,7 +226,7 @@ def dump_result(output: Any, index: int) -> bytes:
 def travels(value: Any) -> bool:
     """Whether this can be pickled at all, by name or by value."""
     try:
-        _recording_by_value(BytesIO()).dump(value)
+        _recording_by_value(BytesIO(), Mentions()).dump(value)
     except Exception:
         return False
     return True
@@ -216,33 +275,26 @@ def _plain(value: Any, aside: Any = None) -> bytes | None:
         return None
 
 
-class _Mentions(Pickler):
+class _Noting(Pickler):
     """Pickles as usual and takes down what it meets of ``__main__``."""
 
     def __init__(self, file: BytesIO) -> None:
-        super().__init__(file, PROTOCOL)
-        self.recorded: Definitions = {}
+        super().__init__(file, PROTOCOL, buffer_callback=_leave_out)
+        self.mentions = Mentions()
 
     def reducer_override(self, value: Any) -> Any:
-        _record(self.recorded, value)
+        self.mentions.meet(value)
         return NotImplemented
 
 
+def _leave_out(buffer: Any) -> None:
+    """Where nobody will open the pickle."""
+
+
 def _mentioned(item: Any) -> Definitions:
-    pickler = _Mentions(BytesIO())
+    pickler = _Noting(BytesIO())
     pickler.dump(item)
-    return pickler.recorded
-
-
-def _record(recorded: Definitions, value: Any) -> None:
-    """Takes down a class or function of ``__main__`` that can be found there by its name."""
-    if getattr(value, "__module__", None) != "__main__":
-        return
-    if isinstance(value, type) or type(value) in (type(_record), cached_function):
-        name = value.__qualname__.partition(".")[0]
-        found = sys.modules["__main__"].__dict__.get(name)
-        if found is value or ("." in value.__qualname__ and isinstance(found, type)):
-            recorded[name] = found
+    return pickler.mentions.recorded
 
 
 # -- by value -----------------------------------------------------------------------------------------------
@@ -266,33 +318,42 @@ def _know_the_other_main() -> None:
         cloudpickle.register_pickle_by_value(module)
 
 
-def _by_value(value: Any, aside: Any = None) -> tuple[bytes, Definitions]:
-    """One value, and what it needs of ``__main__``, as pickles that share their objects; an empty one ends them."""
+def _by_value(values: Iterable[Any], aside: Any = None, known: Known = None) -> tuple[bytes, Definitions]:
+    """Values, and what they need of ``__main__``, as pickles that share their objects; an empty one ends them."""
+    pair: tuple[bytes, Definitions] = _with_either(
+        lambda kind: _dump_pair(kind, values, aside, Mentions(known))
+    )
+    return pair
+
+
+def _with_either(dump: Callable[[Any], Any]) -> Any:
+    """What ``dump`` makes with a plain pickler or, where that refuses, with cloudpickle's."""
     if not _registered_by_value():
         try:
-            file = BytesIO()
-            return _dump_pair(PlainPickler(file, _record, aside), file, value, aside)
+            return dump(PlainPickler)
         except Exception:
             pass  # it needs cloudpickle, or that will say why it cannot travel
+    return dump(_recording_by_value)
+
+
+def _dump_pair(kind: Any, values: Iterable[Any], aside: Any, mentions: Mentions) -> tuple[bytes, Definitions]:
+    if aside is not None:
+        aside.buffers.clear()  # of an earlier attempt
     file = BytesIO()
-    return _dump_pair(_recording_by_value(file, aside), file, value, aside)
-
-
-def _dump_pair(pickler: Any, file: BytesIO, value: Any, aside: Any) -> tuple[bytes, Definitions]:
-    buffers: list[Any] = [] if aside is None else aside.buffers
-    buffers.clear()  # of an earlier attempt
-    pickler.dump(value)
-    recorded: Definitions = {}
-    while True:  # what is recorded may lead to more; nothing is taken back: the pickler refers to all it has written
-        new = {name: value for name, value in pickler.recorded.items() if name not in recorded}
+    pickler = kind(file, mentions, aside)
+    for value in values:
+        pickler.dump(value)
+    sent: Definitions = {}
+    while True:  # what is sent may need more; none is taken back: the pickler refers to all it has written
+        new = mentions.missing(sent)
         pickler.dump(new)
         if not new:
-            return file.getvalue(), recorded
-        recorded.update(new)
+            return file.getvalue(), sent
+        sent.update(new)
 
 
-def _load_pair(data: bytes, buffers: Any = None) -> tuple[Any, Definitions]:
-    unpickler = Unpickler(BytesIO(data), buffers=buffers)
+def _load_pair(file: BytesIO, buffers: Any = None) -> tuple[Any, Definitions]:
+    unpickler = Unpickler(file, buffers=buffers)
     value = unpickler.load()
     definitions: Definitions = {}
     while more := unpickler.load():
@@ -301,7 +362,7 @@ def _load_pair(data: bytes, buffers: Any = None) -> tuple[Any, Definitions]:
 
 
 def _install(definitions: Definitions) -> None:
-    sys.modules["__main__"].__dict__.update(definitions)
+    main_globals().update(definitions)
 
 
 def _refuse_files(value: Any) -> None:
@@ -313,28 +374,41 @@ def _refuse_files(value: Any) -> None:
 _classes: dict[str, Any] = {}
 
 
-def _recording_by_value(file: BytesIO, aside: Any = None) -> Any:
+def _recording_by_value(file: Any, mentions: Mentions, aside: Any = None) -> Any:
     """A cloudpickle pickler that takes down what it sends of ``__main__``."""
     if "recording" not in _classes:
         from cloudpickle import cloudpickle
 
         class Recording(cloudpickle.Pickler):  # type: ignore[misc]
-            def __init__(self, file: BytesIO, aside: Any) -> None:
+            def __init__(self, file: Any, mentions: Mentions, aside: Any) -> None:
                 super().__init__(file, PROTOCOL, aside)
-                self.recorded: Definitions = {}
+                self._mentions = mentions
 
             def reducer_override(self, value: Any) -> Any:
                 _refuse_files(value)
-                _record(self.recorded, value)
+                named = self._mentions.meet(value)
+                if named is not None:
+                    return named
                 if type(value) is cached_function and value.__module__ == "__main__":
                     return reduce_cached(value)
                 own = reduce_own(value)
                 if own is not None:
                     return own
-                return super().reducer_override(value)
+                reduced = super().reducer_override(value)
+                by_value = type(value) is type(travels) and reduced is not NotImplemented
+                return (
+                    self._sharing(reduced)
+                    if by_value and self._mentions.shares(value.__globals__)
+                    else reduced
+                )
+
+            def _sharing(self, reduced: Any) -> Any:
+                make, (code, _, *more), (own, slots), *rest = reduced
+                self._mentions.recorded.update(slots["__globals__"])
+                return make, (code, MAIN_GLOBALS, *more), (own, {**slots, "__globals__": {}}), *rest
 
         _classes["recording"] = Recording
-    return _classes["recording"](file, aside)
+    return _classes["recording"](file, mentions, aside)
 
 
 def _by_token(file: BytesIO) -> Any:
@@ -351,11 +425,9 @@ def _by_token(file: BytesIO) -> Any:
 
             def reducer_override(self, value: Any) -> Any:
                 _refuse_files(value)
-                if isinstance(value, type) or type(value) is type(_record):
-                    known: Definitions = {}
-                    _record(known, value)
-                    if known:
-                        return value.__qualname__
+                mentions = Mentions()
+                if type(value) is not cached_function and mentions.meet(value) is None and mentions.recorded:
+                    return value.__qualname__
                 if isinstance(value, type):
                     token = tokens.get(value)
                     if token is not None and token not in sent_by_value:

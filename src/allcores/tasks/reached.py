@@ -13,7 +13,8 @@ import os
 import sys
 from _functools import partial  # type: ignore[import-not-found]
 
-from allcores.tasks.functions import cached_function, importable
+from allcores.tasks.functions import importable
+from allcores.tasks.mentions import cached_function
 from allcores.tasks.pickling import dump_values, load_values
 
 TYPE_CHECKING = False
