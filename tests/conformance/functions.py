@@ -68,10 +68,13 @@ class CustomError(Exception):
 
 
 class StubbornError(Exception):
-    """Cannot be rebuilt from its arguments."""
+    """Cannot be rebuilt the way it says."""
 
     def __init__(self, first, second):
         super().__init__(f"{first} and {second}")
+
+    def __reduce__(self):
+        return StubbornError, self.args
 
 
 def raise_custom_from(x):

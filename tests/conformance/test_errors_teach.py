@@ -280,7 +280,7 @@ def test_the_advice_for_an_exception_that_cannot_be_rebuilt_fits_its_cause(movin
     for function, culprit in ((holds, r"the exception\.lock"), (given, r"the exception\.args\[1\]")):
         with pytest.raises(ac.RemoteError, match=f"Keep what cannot be pickled out of it .{culprit}"):
             moving.map(function, [1])
-    with pytest.raises(ac.RemoteError, match="let its class take in __init__"):
+    with pytest.raises(ac.RemoteError, match="let the __reduce__ of its class"):
         moving.map(on.raise_stubborn, range(10))
 
 

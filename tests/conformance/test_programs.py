@@ -269,6 +269,28 @@ def test_an_exception_of_the_program_is_caught_in_the_worker_and_in_the_program(
     assert out == "2 True\n1 True\n"
 
 
+def test_an_exception_of_the_program_with_an_init_of_its_own_is_caught(program):
+    out = program(
+        """
+        class ApiError(Exception):
+            def __init__(self, code, text):
+                super().__init__(f"{code}: {text}")
+                self.code = code
+
+        class Gone(ApiError): pass
+
+        def fail(x):
+            raise Gone(404, x)
+
+        try:
+            ac.map(fail, range(3), **OPTIONS)
+        except ApiError as error:
+            print(type(error) is Gone, error.code, error)
+        """
+    )
+    assert out == "True 404 404: 0\n"
+
+
 def test_an_object_of_the_program_is_saved_by_joblib_in_a_worker(program, tmp_path):
     pytest.importorskip("joblib")
     path = tmp_path / "saved"

@@ -24,6 +24,9 @@ class NeedsTwo(Exception):
     def __init__(self, a, b):
         super().__init__(f"{a} and {b}")
 
+    def __reduce__(self):
+        return NeedsTwo, self.args
+
 
 class Raises(Exception):
     def __reduce__(self):

@@ -1,7 +1,13 @@
 """Exceptions come back as they were, or as the best that can be had."""
 
+import email.message
+import json
+import os
+import subprocess
 import traceback
+import urllib.error
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +22,89 @@ class Custom(Exception):
 class NeedsTwo(Exception):
     def __init__(self, a, b):
         super().__init__(f"{a} and {b}")
+
+
+class KeepsItsWay(NeedsTwo):
+    def __reduce__(self):
+        return KeepsItsWay, self.args
+
+
+class ApiError(Exception):
+    def __init__(self, code, text):
+        super().__init__(f"{code}: {text}")
+        self.code = code
+
+
+class Doubled(Exception):
+    def __init__(self, code):
+        super().__init__(f"error {code}")
+
+
+class Slotted(Exception):
+    __slots__ = ("code",)
+
+    def __init__(self, code, text):
+        super().__init__("one")
+        self.code = code
+
+
+class Made(Exception):
+    def __new__(cls, code, text):
+        made = super().__new__(cls, code)
+        made.text = text
+        return made
+
+    def __init__(self, code, text):
+        super().__init__(code)
+
+
+class Unopened(OSError):
+    def __init__(self, path, *, number):
+        super().__init__(number, "cannot be opened", path)
+        self.path = path
+
+
+class Undecoded(UnicodeDecodeError):
+    def __init__(self, data):
+        super().__init__("utf-8", data, 0, 1, "odd")
+
+
+class Missing(ImportError):
+    def __init__(self, name, extra):
+        super().__init__(f"no {name}", name=name, path="/here")
+        self.extra = extra
+
+
+class Wrong(SyntaxError):
+    def __init__(self, line, *, file):
+        super().__init__("wrong", (file, line, 2, "text"))
+
+
+class Left(SystemExit):
+    def __init__(self, code, why):
+        super().__init__(code)
+        self.why = why
+
+
+class Ended(StopIteration):
+    def __init__(self, value, why):
+        super().__init__(value)
+        self.why = why
+
+
+class Attribute(AttributeError):
+    def __init__(self, name, obj):
+        super().__init__(f"no {name}", name=name, obj=obj)
+
+
+class Several(ExceptionGroup):
+    def __new__(cls, code, errors):
+        made = super().__new__(cls, f"code {code}", errors)
+        made.code = code
+        return made
+
+    def __init__(self, code, errors):
+        super().__init__(f"code {code}")
 
 
 class Unspeakable(Exception):
@@ -78,17 +167,17 @@ def test_notes_and_attributes_are_kept_and_the_item_is_noted():
 
 
 def test_what_cannot_be_rebuilt_is_told_in_words():
-    back = there_and_back(caught(lambda: (_ for _ in ()).throw(NeedsTwo(1, 2))))
+    back = there_and_back(caught(lambda: (_ for _ in ()).throw(KeepsItsWay(1, 2))))
     assert isinstance(back, RemoteError)
-    assert back.type_name.endswith("NeedsTwo")
+    assert back.type_name.endswith("KeepsItsWay")
     assert "1 and 2" in back.text
     assert back.index == 5
-    assert "NeedsTwo: 1 and 2" in str(back)
+    assert "KeepsItsWay: 1 and 2" in str(back)
 
 
 def test_one_link_that_cannot_be_rebuilt_spoils_no_other():
     error = ValueError("v")
-    error.__cause__ = NeedsTwo(1, 2)
+    error.__cause__ = KeepsItsWay(1, 2)
     back = there_and_back(error)
     assert type(back) is ValueError
     assert isinstance(back.__cause__, RemoteError)
@@ -132,3 +221,69 @@ def test_any_message_arrives(message):
     back = there_and_back(Custom(message))
     assert back.args == (message,)
     assert traceback.format_exception(back)
+
+
+FIELDS = (
+    "errno",
+    "strerror",
+    "filename",
+    "encoding",
+    "object",
+    "start",
+    "reason",
+    "name",
+    "path",
+    "msg",
+    "lineno",
+)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ApiError(404, "gone"),
+        Doubled(7),
+        Slotted(1, 2),
+        Made(1, 2),
+        Unopened("/a", number=2),
+        Undecoded(b"x"),
+        Missing("m", 1),
+        Wrong(3, file="f"),
+        Left(3, "why"),
+        Ended(3, "why"),
+        Attribute("a", object()),
+        subprocess.CalledProcessError(1, "x"),
+        json.JSONDecodeError("m", "doc", 1),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_exception_needs_no_init_that_fits(error):
+    error.add_note("mine")
+    back = there_and_back(error)
+    assert type(back) is type(error)
+    assert (back.args, str(back)) == (error.args, str(error))
+    assert back.__notes__ == ["mine", "allcores: item 5"]
+    for name in (*vars(error), "code", "value", *FIELDS):
+        if name != "__notes__":
+            assert getattr(back, name, None) == getattr(error, name, None)
+    assert traceback.format_exception(back)
+
+
+def test_nor_do_those_within_others():
+    group = Several(5, [ApiError(1, "a"), ExceptionGroup("b", [NeedsTwo(1, 2)])])
+    for error in (group, ExceptionGroup("c", [group])):
+        back = there_and_back(error)
+        found = back.exceptions[0] if error is not group else back
+        assert (type(found), found.code, found.message) == (Several, 5, "code 5")
+        assert (type(found.exceptions[0]), found.exceptions[0].code) == (ApiError, 1)
+        assert str(found.exceptions[1].exceptions[0]) == "1 and 2"
+    back = there_and_back(ValueError(ApiError(1, "a")))
+    assert back.args[0].code == 1
+
+
+def test_an_http_error_arrives_without_its_body():
+    with open(os.devnull, "rb") as body:
+        error = urllib.error.HTTPError("http://a", 404, "gone", email.message.Message(), body)
+        back = there_and_back(error)
+        assert (type(back), back.code, back.url, str(back)) == (type(error), 404, "http://a", str(error))
+        assert traceback.format_exception(back)

@@ -3,7 +3,8 @@
 It arrives with its own type and its own chain of causes; at the chain's end stands a ``RemoteTraceback`` with the
 text that the worker's traceback had. A worker sends the frames of a traceback and not its text: the caller, who
 may know sources that the worker does not (notebook cells), writes it, and a worker need not import
-``traceback``. What cannot be pickled, or not rebuilt, arrives as ``RemoteError`` with all the text.
+``traceback``. What cannot be pickled, or not rebuilt (see ``rebuilding``), arrives as ``RemoteError`` with all the
+text.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from allcores.tasks.tracebacks import is_hidden
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
     from typing import Any
 
@@ -88,15 +90,26 @@ def _next(error: BaseException) -> tuple[BaseException | None, str]:
 
 
 def _pickled(error: BaseException) -> bytes | None:
-    """The exception's pickle, if loading it gives an exception of the same type."""
-    try:
+    """The exception's pickle, if loading it gives an exception of the same type; best with the same message, too."""
+    from allcores.tasks.rebuilding import reduce_bare
+
+    kept = None
+    ways: tuple[Callable[[], bytes], ...] = (
+        lambda: dumps(error, PROTOCOL),
+        lambda: dump_result(error, 0),
+        lambda: dump_result(error, 0, reduce_bare),
+    )
+    for dump in ways:
         try:
-            data = dumps(error, PROTOCOL)
+            data = dump()
+            loaded = loads(data)
         except Exception:
-            data = dump_result(error, 0)
-        return data if type(loads(data)) is type(error) else None
-    except Exception:
-        return None
+            continue
+        if type(loaded) is type(error):
+            if _message(loaded) == _message(error):
+                return data
+            kept = kept or data
+    return kept
 
 
 def _advice(error: BaseException) -> str:
@@ -106,7 +119,7 @@ def _advice(error: BaseException) -> str:
     except Exception as refusal:
         part = str(getattr(refusal, "path", "")).replace("result", "the exception", 1)
         return f"Keep what cannot be pickled out of it ({part}: {_message(refusal.__cause__ or refusal)})"
-    return f"To get a {_type_name(type(error))}, let its class take in __init__ what it passes to super().__init__"
+    return f"To get a {_type_name(type(error))}, let the __reduce__ of its class say how one is made"
 
 
 def _type_name(kind: type) -> str:
@@ -150,6 +163,8 @@ def _rebuilt(link: Any, index: int | None, text: str) -> BaseException:
         try:
             error = loads(pickled)
             if isinstance(error, BaseException):
+                if notes and not getattr(error, "__notes__", None):
+                    error.__notes__ = list(notes)  # its __reduce__ leaves them out
                 return error
         except Exception:
             pass

@@ -211,11 +211,14 @@ def load_values(data: bytes) -> dict[Any, Any]:
     return dict(values)
 
 
-def dump_result(output: Any, index: int) -> bytes:
-    """A result as bytes, in the worker, once plain pickle has refused it. Raises Unpicklable."""
+def dump_result(output: Any, index: int, reduce: Callable[[Any], Any] | None = None) -> bytes:
+    """A result as bytes, in the worker, once plain pickle has refused it. Raises Unpicklable.
+
+    ``reduce`` may know how to reduce some objects, and says NotImplemented of others.
+    """
     try:
         file = BytesIO()
-        _by_token(file).dump(output)
+        _by_token(file, reduce).dump(output)
         return file.getvalue()
     except Exception as error:
         from allcores.tasks.culprit import unpicklable_result
@@ -411,7 +414,7 @@ def _recording_by_value(file: Any, mentions: Mentions, aside: Any = None) -> Any
     return _classes["recording"](file, mentions, aside)
 
 
-def _by_token(file: BytesIO) -> Any:
+def _by_token(file: BytesIO, reduce: Callable[[Any], Any] | None) -> Any:
     """A cloudpickle pickler for the way back: what came from the caller returns by name or by token."""
     if "by_token" not in _classes:
         from cloudpickle import cloudpickle
@@ -420,11 +423,14 @@ def _by_token(file: BytesIO) -> Any:
         tokens = cloudpickle._DYNAMIC_CLASS_TRACKER_BY_CLASS
 
         class ByToken(cloudpickle.Pickler):  # type: ignore[misc]
-            def __init__(self, file: BytesIO) -> None:
+            def __init__(self, file: BytesIO, reduce: Callable[[Any], Any] | None) -> None:
                 super().__init__(file, PROTOCOL)
+                self._reduce = reduce
 
             def reducer_override(self, value: Any) -> Any:
                 _refuse_files(value)
+                if self._reduce is not None and (reduced := self._reduce(value)) is not NotImplemented:
+                    return reduced
                 mentions = Mentions()
                 if type(value) is not cached_function and mentions.meet(value) is None and mentions.recorded:
                     return value.__qualname__
@@ -439,4 +445,4 @@ def _by_token(file: BytesIO) -> Any:
                 return super().reducer_override(value)
 
         _classes["by_token"] = ByToken
-    return _classes["by_token"](file)
+    return _classes["by_token"](file, reduce)
