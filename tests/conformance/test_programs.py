@@ -291,6 +291,43 @@ def test_an_exception_of_the_program_with_an_init_of_its_own_is_caught(program):
     assert out == "True 404 404: 0\n"
 
 
+def test_functions_and_methods_of_the_program_that_are_chosen_by_type(program):
+    out = program(
+        """
+        import functools
+
+        class Point: pass
+
+        @functools.singledispatch
+        def show(x): return "any"
+
+        @show.register
+        def show_number(x: int): return f"int {x}"
+
+        @show.register(list)
+        def show_list(x): return [show(each) for each in x]
+
+        @show.register
+        def show_point(x: Point): return "point"
+
+        class Shower:
+            @functools.singledispatchmethod
+            def show(self, x): return "any"
+
+            @show.register
+            def show_number(self, x: int): return "int"
+
+        items = [1, "a", [2, Point()], Point()]
+        expected = ["int 1", "any", ["int 2", "point"], "point"]
+        assert ac.map(show, items, **OPTIONS) == expected
+        assert ac.map(lambda x: show(x), items, **OPTIONS) == expected
+        assert ac.map(Shower().show, items, **OPTIONS) == ["int", "any", "any", "any"]
+        print("ok")
+        """
+    )
+    assert out == "ok\n"
+
+
 def test_an_object_of_the_program_is_saved_by_joblib_in_a_worker(program, tmp_path):
     pytest.importorskip("joblib")
     path = tmp_path / "saved"

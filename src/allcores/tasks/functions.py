@@ -56,7 +56,7 @@ class PlainPickler(Pickler):
         if named is not None:
             return named
         if kind is _FUNCTION:
-            return NotImplemented if importable(value) else self._function(value)
+            return NotImplemented if importable(value) else reduce_dispatching(value) or self._function(value)
         if kind is cached_function:
             return NotImplemented if importable(value) else reduce_cached(value)
         if kind is _MODULE:
@@ -127,6 +127,39 @@ def make_cached(function: FunctionType, parameters: dict[str, Any]) -> Any:
     import functools
 
     return functools.lru_cache(**parameters)(function)
+
+
+def reduce_dispatching(value: Any) -> Any:
+    """How a function under ``functools.singledispatch`` travels, or None for others: without its cache."""
+    own = dict(value.__dict__)
+    if "registry" not in own or value.__globals__ is not getattr(
+        sys.modules.get("functools"), "__dict__", None
+    ):
+        return None
+    for name in ("registry", "register", "dispatch", "_clear_cache"):
+        own.pop(name, None)
+    return make_dispatching, (value.__name__,), (dict(value.registry), own), None, None, fill_dispatching
+
+
+def make_dispatching(name: str) -> Any:
+    """The function, which knows no type as yet."""
+    import functools
+
+    def unknown(*_: Any) -> None: ...
+
+    unknown.__name__ = name  # for its messages
+    return functools.singledispatch(unknown)
+
+
+def fill_dispatching(function: Any, state: Any) -> None:
+    """Gives it the functions for types, which may call it themselves."""
+    import functools
+
+    registry, own = state
+    for kind, each in registry.items():
+        function.register(kind, each)
+    functools.update_wrapper(function, registry[object])
+    function.__dict__.update(own)
 
 
 def import_module(name: str) -> Any:

@@ -20,7 +20,7 @@ try:
 except ImportError:  # an interpreter whose pickle is written in Python
     from pickle import Pickler, Unpickler, dumps, loads
 
-from allcores.tasks.functions import PlainPickler, reduce_cached
+from allcores.tasks.functions import PlainPickler, importable, reduce_cached, reduce_dispatching
 from allcores.tasks.generators import reduce_own
 from allcores.tasks.mentions import MAIN_GLOBALS, Mentions, cached_function, main_globals
 
@@ -395,6 +395,8 @@ def _recording_by_value(file: Any, mentions: Mentions, aside: Any = None) -> Any
                 if type(value) is cached_function and value.__module__ == "__main__":
                     return reduce_cached(value)
                 own = reduce_own(value)
+                if own is None and type(value) is type(travels) and not importable(value):
+                    own = reduce_dispatching(value)
                 if own is not None:
                     return own
                 reduced = super().reducer_override(value)
