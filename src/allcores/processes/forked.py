@@ -293,7 +293,10 @@ def _end_of_template(status: int | None) -> str:
 
 
 def _another(descriptor: int) -> int:
-    copy = os.dup(descriptor)
+    """The same file under a number behind the channel's: the lower ones are about to be given away."""
+    import fcntl
+
+    copy = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, CHANNEL + 1)
     os.close(descriptor)
     return copy
 

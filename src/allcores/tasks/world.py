@@ -31,6 +31,7 @@ HARMLESS_FINDERS = (
     "_SixMetaPathImporter",
     "AssertionRewritingHook",
 )
+FLAGS = [name for name in dir(sys.flags) if name[0] != "_" and name[:2] != "n_" and not hasattr(tuple, name)]
 
 
 def capture() -> bytes:
@@ -42,6 +43,7 @@ def capture() -> bytes:
         "argv": list(getattr(sys, "argv", [""])),
         "prefixes": (sys.prefix, sys.exec_prefix, sys.executable),
         "recursion_limit": sys.getrecursionlimit(),
+        "flags": (tuple(sys.flags), _named_flags(), list(sys.warnoptions), dict(sys._xoptions)),
         "bytecode": (sys.dont_write_bytecode, sys.pycache_prefix),
         "site": any(_finder_name(finder) not in HARMLESS_FINDERS for finder in sys.meta_path),
         "warnings": _warning_filters(),
@@ -70,6 +72,7 @@ def apply(data: bytes) -> World:
     sys.path[:] = world["path"]
     sys.argv[:] = world["argv"]
     sys.prefix, sys.exec_prefix, sys.executable = world["prefixes"]
+    _apply_flags(*world["flags"])
     sys.dont_write_bytecode, sys.pycache_prefix = world["bytecode"]
     sys.setrecursionlimit(world["recursion_limit"])
     sys.set_int_max_str_digits(world["int_max_str_digits"])
@@ -120,6 +123,29 @@ def _finder_name(finder: Any) -> str:
 def _encoding(stream: Any) -> tuple[str, str] | None:
     encoding, errors = getattr(stream, "encoding", None), getattr(stream, "errors", None)
     return (encoding, errors) if encoding and errors and hasattr(stream, "reconfigure") else None
+
+
+class Flags(tuple):  # type: ignore[type-arg]
+    """``sys.flags`` of the caller, which nobody can make another one of: who starts an interpreter like this one
+    (multiprocessing, loky) reads there how. A worker itself starts with fewer modules, and other flags.
+    """
+
+    def __new__(cls, values: tuple[Any, ...], named: World) -> Flags:
+        """Its values in their order, and by name."""
+        flags = super().__new__(cls, values)
+        vars(flags).update(named)
+        return flags
+
+
+def _named_flags() -> World:
+    return {name: getattr(sys.flags, name) for name in FLAGS}
+
+
+def _apply_flags(values: tuple[Any, ...], named: World, warnoptions: list[str], xoptions: World) -> None:
+    sys.flags = Flags(values, named)  # type: ignore[assignment, misc]
+    sys.warnoptions[:] = warnoptions
+    sys._xoptions.clear()
+    sys._xoptions.update(xoptions)
 
 
 def _apply_builtins() -> None:
