@@ -1,6 +1,8 @@
 """Stages and endings of streams, by their laws against plain Python."""
 
+import contextlib
 import functools
+import gc
 import itertools
 import operator
 
@@ -381,3 +383,45 @@ def test_batch_comes_first_and_has_a_size():
     for size in (1.5, True, "3"):
         with pytest.raises(TypeError, match="whole number"):
             ac.par([1]).batch(size)
+
+
+def left_by(way, rows, how):
+    """Leaves a loop over a stream of rows."""
+    for value in way.par(rows).map(on.double):
+        if value >= 6:
+            if how == "break":
+                break
+            if how == "return":
+                return
+            raise ValueError("the consumer's own")
+
+
+@pytest.mark.parametrize("how", ["break", "return", "raise"])
+def test_a_generator_is_closed_as_soon_as_the_loop_over_it_is_left(way, how):
+    told = []
+
+    def rows():
+        try:
+            yield from itertools.count()
+        finally:
+            told.append("closed")
+
+    gc.disable()
+    try:
+        with contextlib.suppress(ValueError):
+            left_by(way, rows(), how)
+        assert told == ["closed"]
+        with contextlib.suppress(ZeroDivisionError):
+            for _ in way.par(rows()).map(lambda x: 1 / (9 - x)):
+                pass
+        assert told == ["closed"] * 2
+        assert way.par(rows()).first(lambda x: x > 9) == 10
+        assert told == ["closed"] * 3
+    finally:
+        gc.enable()
+
+
+def test_a_generator_that_somebody_else_has_stays_open(way):
+    rows = (x for x in itertools.count())
+    left_by(way, rows, "break")
+    assert next(rows) > 3

@@ -81,6 +81,9 @@ class AsyncSource(Source):
             self._given_up = True
             self._arrival.notify_all()
 
+    def let_go(self) -> None:
+        """Its iterators are closed in their loop, by ``stop``."""
+
     def _ask(self, count: int) -> None:
         if not self._given_up and count > self._asked:
             self._asked = count

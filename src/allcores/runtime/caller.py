@@ -130,6 +130,7 @@ class Caller:
         finally:
             self._progress.close(self.pump.scheduler.settled)
             self._close(kill)
+            self.source.let_go()
 
     def outputs(self) -> Generator[list[Any], None, None]:
         """Lists of outputs of consecutive items (with ``Failure`` in the place of what failed)."""

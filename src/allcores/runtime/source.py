@@ -60,6 +60,13 @@ class Source:
     def give_up(self) -> None:
         """Nobody wants any more items; any thread may call it."""
 
+    def let_go(self) -> None:
+        """Drops the user's iterators, as a loop does that is left: a generator that nobody else has is closed."""
+        with self._lock:
+            dropped, self._iterator = self._iterator, iter(())
+            self._iterables, self._sliced, self.ended = (), None, True
+        del dropped  # the user's code in it runs without our lock
+
     def peek(self) -> tuple[Any, ...]:
         """The first item in a tuple, where looking at it takes nothing away; else nothing."""
         if not self.random_access or not self.length:

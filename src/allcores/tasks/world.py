@@ -142,7 +142,7 @@ def _named_flags() -> World:
 
 
 def _apply_flags(values: tuple[Any, ...], named: World, warnoptions: list[str], xoptions: World) -> None:
-    sys.flags = Flags(values, named)  # type: ignore[assignment, misc]
+    sys.flags = Flags(values, named)  # type: ignore[assignment]
     sys.warnoptions[:] = warnoptions
     sys._xoptions.clear()
     sys._xoptions.update(xoptions)
