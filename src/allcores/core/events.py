@@ -11,7 +11,10 @@ VALUES = 0  # one body for each item of [start, stop)
 NODE = 1  # one reduced value for all of [start, stop)
 ERROR = 2  # the item `start` failed; the body is its exception
 
-Printed = tuple[int, int, str | bytes]  # index of the item, descriptor (1 or 2), what was written
+LOGGED = 3  # besides descriptors 1 and 2, what an item says may be a log record
+WARNED = 4  # or a warning
+
+Printed = tuple[int, int, str | bytes]  # index of the item, descriptor or one of these, what was written
 
 
 class Outcome(NamedTuple):

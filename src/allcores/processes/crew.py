@@ -207,7 +207,8 @@ class Crew:
         return reuse and self.serviceable
 
     def refresh(self) -> None:
-        """Before another job begins: buries who has died while nobody looked."""
+        """Before another job begins, in an epoch of its own: buries who has died while nobody looked."""
+        self.words.cancel()
         self._turn(0.0)
         while self._going:
             self._judge(self._going[0])

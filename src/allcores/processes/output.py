@@ -22,6 +22,7 @@ import sys
 
 from allcores.processes import child
 from allcores.processes.words import LINE_WORDS, MOST_WORKERS, give_back, nameless
+from allcores.tasks import notices
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,13 +37,14 @@ SENT_WORD = 2  # of a line: up to where its worker has cut, for descriptor 1; th
 LAST_BYTES = 4096
 KEPT_BYTES = 1 << 20  # that were sent and are not given back yet
 FIRST_ITEMS = 32
-PART = struct.Struct("=qBQ")  # index, descriptor, length
+PART = struct.Struct("=qBQ")  # index, descriptor or kind of a notice, length
 
 # -- the worker's side --------------------------------------------------------------------------------
 
 
 class Capture:
-    """Takes over descriptors 1 and 2, ``sys.stdout`` and ``sys.stderr`` of this process, until it ends.
+    """Takes over descriptors 1 and 2, ``sys.stdout`` and ``sys.stderr`` of this process, until it ends, and what is
+    logged and warned of.
 
     Attributes:
         item: the running item + 1 for which Python wrote last; 0: nobody has since the last cut.
@@ -52,14 +54,26 @@ class Capture:
 
     def __init__(self, words: Words, line: int) -> None:
         self.words: memoryview | None = words.view
+        self._handle, self._line = words.handle, line
         self._word = line * LINE_WORDS
         self.item = self.number = self.python_bytes = 0
-        self._parts: list[tuple[int, int, int, int]] = []  # index, descriptor, from, to
+        self._parts: list[
+            tuple[int, int, bytes | tuple[int, int]]
+        ] = []  # index, number, what or from where to where
         self._watched_items = FIRST_ITEMS
+        self._end_notices: Callable[[], object] = bool
+
+    def follow_notices(self) -> None:
+        """From now on keeps what is logged and warned of."""
+        if sys.platform != "win32":
+            self._end_notices = notices.begin(self.tell)
+
+    def take_over(self) -> None:
+        """From now on keeps what is written."""
         if sys.platform == "win32":  # there is no pread: what is written is seen at once, in no order
             self.words, self._watched_items = None, 0
             return
-        self._files, self._shared = _open(words.handle, line)
+        self._files, self._shared = _open(self._handle, self._line)
         self._ends = [os.lseek(file, 0, os.SEEK_CUR) for file in self._files]
         self._kept_from = list(self._ends)
         self._note_ends()
@@ -83,13 +97,21 @@ class Capture:
         for place, file in enumerate(self._files):
             end, before = os.lseek(file, 0, os.SEEK_CUR), self._ends[place]
             if end > before:
-                self._parts.append((index, place + 1, before, end))
+                self._parts.append((index, place + 1, (before, end)))
                 grown += end - before
             self._ends[place] = end
         if grown > self.python_bytes:
             self._watched_items = sys.maxsize
         self.item = self.python_bytes = 0
         self._note_ends()
+
+    def tell(self, kind: int, body: bytes) -> None:
+        """What an item has logged or warned of stands between what it has printed."""
+        item = self.running()
+        if item:
+            with contextlib.suppress(OSError):  # as below
+                self.cut(item - 1)
+        self._parts.append((item - 1, kind, body))
 
     def watched(self, run: Callable[[Any], Any]) -> Callable[[Any], Any]:
         """The function, followed by a cut where others than Python may have written."""
@@ -102,9 +124,7 @@ class Capture:
             finally:
                 if self._watched_items > 0:
                     self._watched_items -= 1
-                    with contextlib.suppress(
-                        OSError
-                    ):  # the item has closed what was not its own: see ``take``
+                    with contextlib.suppress(OSError):  # it has closed what was not its own: see ``take``
                         self.cut(self.running() - 1)
 
         return run_and_cut
@@ -123,14 +143,17 @@ class Capture:
         if not self._parts:
             return b""
         pieces: list[bytes] = []
-        for whose, number, start, end in self._parts:
-            data = os.pread(self._files[number - 1], end - start, start)
+        parts, self._parts = self._parts, []
+        for whose, number, said in parts:
+            data = said if isinstance(said, bytes) else self._read(number, *said)
             pieces += (PART.pack(whose, number, len(data)), data)
-        self._parts.clear()
         for place in (0, 1):
             if self._ends[place] - self._kept_from[place] > KEPT_BYTES:
                 self._give_back(place)
         return b"".join(pieces)
+
+    def _read(self, number: int, start: int, end: int) -> bytes:
+        return os.pread(self._files[number - 1], end - start, start)
 
     def _has_grown(self) -> bool:
         (first, second), (first_end, second_end) = self._files, self._ends
@@ -155,6 +178,7 @@ class Capture:
     def let_go(self) -> None:
         """In a fork that the user's function made: what it writes counts as the worker's."""
         self.words = None
+        self._end_notices()
 
 
 class Output(io.TextIOWrapper):

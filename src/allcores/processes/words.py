@@ -1,6 +1,7 @@
 """A few words of memory that the caller and a crew's workers share.
 
-Line 0 holds the cancel epoch: a worker ends its piece when the epoch is not the one the piece was sent in.
+Line 0 holds the epoch, new with each job and when work is cancelled: a worker ends its piece when the epoch is not
+the one the piece was sent in.
 Every other line belongs to one worker: [index of the running item + 1, or 0; the monotonic nanoseconds at
 which it began; up to where its output was sent, two words (see ``output``); how many of its letters the caller has
 read (see ``mail``)]. ``tasks.place`` names the words that tell a worker where it is. The memory has no name in the
@@ -55,11 +56,11 @@ class Words:
 
     @property
     def epoch(self) -> int:
-        """The number of times that work was cancelled."""
+        """The number of jobs before this one and of times that work was cancelled."""
         return self.view[0]
 
     def cancel(self) -> None:
-        """Begins a new epoch: workers start nothing more of what they were sent."""
+        """Begins a new epoch: workers start nothing more of what they were sent before."""
         self.view[0] += 1
 
     def share(self, inner_threads: int, cores: int) -> None:

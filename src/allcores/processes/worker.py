@@ -15,7 +15,7 @@ from allcores.processes import child, mail, wire
 from allcores.processes.loading import load, tell_failure
 from allcores.processes.output import Capture
 from allcores.processes.words import LINE_WORDS, Words
-from allcores.tasks import generators, inner_threads, pickling, place, reached
+from allcores.tasks import generators, inner_threads, notices, pickling, place, reached
 from allcores.tasks.plain import ALONE, CONTAINERS, MOST_CHARACTERS, NUMBERS, TEXTS, holds_atoms
 
 TYPE_CHECKING = False
@@ -39,8 +39,10 @@ def work(
     frames: Sequence[wire.Frame] = (),
 ) -> None:
     """The life of a worker; it may have read a few frames already."""
+    capture = Capture(words, line)
     try:
         task = obtain()
+        capture.follow_notices()
         generators.reseed()
         place.sit_in_process(words.view, line * LINE_WORDS)
         inner_threads.follow_first(words.view[place.INNER_THREADS])
@@ -49,7 +51,7 @@ def work(
     except BaseException as error:
         tell_failure(sock, error)
         raise
-    capture = Capture(words, line)
+    capture.take_over()
     child.send(sock, wire.frame(wire.READY))
     Worker(sock, words, line, task, capture).serve(decoder or wire.Decoder(), frames)
 
@@ -110,6 +112,7 @@ class Worker:
         self._word = line * LINE_WORDS
         self._task = task
         self._capture = capture
+        self._epoch = -1  # of the piece that came last
         self._wall = self._cpu = 0.0
         self._may_draw = task.begin is None  # from generators that nobody seeded; asked once
         if hasattr(os, "register_at_fork"):
@@ -142,6 +145,9 @@ class Worker:
 
     def _run_piece(self, body: bytes | bytearray) -> None:
         start, stop, epoch, timed, form = wire.PIECE_HEAD.unpack_from(body)
+        if epoch != self._epoch:
+            self._epoch = epoch
+            notices.forget_repetitions()
         data = memoryview(body)[wire.PIECE_HEAD.size :]
         inner_threads.follow(self._words[place.INNER_THREADS])
         self._wall, self._cpu = perf_counter(), thread_time()

@@ -120,6 +120,11 @@ def show(printed: Sequence[Printed]) -> None:
         return
     with _bars_aside():
         for _, number, text in printed:
+            if isinstance(text, bytes) and number > 2:
+                from allcores.tasks import notices
+
+                notices.deliver(number, text)
+                continue
             stream = sys.stdout if number == 1 else sys.stderr
             if stream is not None:
                 _write(stream, text)

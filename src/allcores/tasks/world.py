@@ -14,6 +14,7 @@ try:
 except ImportError:
     from pickle import dumps, loads
 
+from allcores.tasks import notices
 from allcores.tasks.inner_threads import THREAD_LIMITS
 
 TYPE_CHECKING = False
@@ -103,10 +104,11 @@ def settle(world: World) -> None:
     if "logging" in world:
         import logging
 
-        disabled, levels = world["logging"]
+        disabled, levels, _ = world["logging"]
         logging.disable(disabled)
         for name, level in levels.items():
             logging.getLogger(name).setLevel(level)
+    notices.forget_handlers(world["logging"][2] if "logging" in world else [])
 
 
 def _cwd() -> str:
@@ -201,11 +203,7 @@ def _apply_warnings(described: list[Any]) -> None:
             pattern = _compiled(message, message_flags), _compiled(module, module_flags)
             filters.append((action, pattern[0], category, pattern[1], line))
     warnings.filters[:] = filters  # type: ignore[index]
-    mutated = getattr(warnings, "_filters_mutated", None) or getattr(
-        warnings, "_filters_mutated_lock_held", None
-    )
-    if mutated is not None:
-        mutated()
+    notices.forget_repetitions()
 
 
 def _compiled(pattern: str | None, flags: int) -> Any:
@@ -251,6 +249,7 @@ def _of_loaded_libraries() -> World:
             level = getattr(logger, "level", 0)
             if level:
                 levels[name] = level
-        if levels or logging.root.manager.disable:
-            world["logging"] = (logging.root.manager.disable, levels)
+        handled = notices.loggers_with_handlers(logging)
+        if levels or handled or logging.root.manager.disable:
+            world["logging"] = (logging.root.manager.disable, levels, handled)
     return world
