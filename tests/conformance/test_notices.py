@@ -131,6 +131,24 @@ def test_handlers_that_an_item_installs_are_kept_and_no_line_is_doubled(moving, 
     assert told == [f"row {x}" for x in range(8)]
 
 
+def log_by_its_own_file(path, x):
+    if not any(isinstance(each, logging.FileHandler) for each in LOG.handlers):
+        LOG.addHandler(logging.FileHandler(path))
+    LOG.info("row %d", x)
+
+
+def test_where_worker_and_caller_have_the_same_handler_no_line_is_doubled_either(moving, tmp_path):
+    told, path = [], tmp_path / "own.log"
+    with kept_by(logging.root, told):
+        log_by_its_own_file(str(path), 0)
+        try:
+            moving.map(log_by_its_own_file, [str(path)] * 8, range(1, 9))
+        finally:
+            LOG.handlers.pop().close()
+    assert sorted(path.read_text().splitlines()) == [f"row {x}" for x in range(9)]
+    assert told == [f"row {x}" for x in range(9)]
+
+
 def configure_and_log(path, x):
     logging.basicConfig(filename=path, level=logging.INFO, format="%(message)s")
     logging.info("row %d", x)
