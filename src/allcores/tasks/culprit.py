@@ -146,6 +146,8 @@ def _part(what: str, value: Any, error: BaseException) -> tuple[str, str, Any]:
 def _remedy(culprit: Any, otherwise: str) -> str:
     if isinstance(culprit, types.GeneratorType):
         return "Make it a list"
+    if type(culprit) is memoryview:
+        return "Write view.tobytes() or view.tolist() in its place, or a NumPy array"
     return otherwise
 
 

@@ -18,6 +18,7 @@ except ImportError:
 
 from allcores.tasks.generators import reduce_own
 from allcores.tasks.mentions import MAIN_GLOBALS, cached_function
+from allcores.tasks.views import reduce_view
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class PlainPickler(Pickler):
             return import_module, (name,)
         if isinstance(value, type) and value.__module__ == "__main__":
             raise NotPlain(value.__qualname__)
-        return reduce_own(value) or NotImplemented
+        return reduce_own(value) or reduce_view(value) or NotImplemented
 
     def _function(self, function: FunctionType) -> Any:
         code = function.__code__

@@ -23,6 +23,7 @@ except ImportError:  # an interpreter whose pickle is written in Python
 from allcores.tasks.functions import PlainPickler, importable, reduce_cached, reduce_dispatching
 from allcores.tasks.generators import reduce_own
 from allcores.tasks.mentions import MAIN_GLOBALS, Mentions, cached_function, main_globals
+from allcores.tasks.views import reduce_view
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -394,7 +395,7 @@ def _recording_by_value(file: Any, mentions: Mentions, aside: Any = None) -> Any
                     return named
                 if type(value) is cached_function and value.__module__ == "__main__":
                     return reduce_cached(value)
-                own = reduce_own(value)
+                own = reduce_own(value) or reduce_view(value)
                 if own is None and type(value) is type(travels) and not importable(value):
                     own = reduce_dispatching(value)
                 if own is not None:
@@ -436,6 +437,8 @@ def _by_token(file: BytesIO, reduce: Callable[[Any], Any] | None) -> Any:
                 mentions = Mentions()
                 if type(value) is not cached_function and mentions.meet(value) is None and mentions.recorded:
                     return value.__qualname__
+                if type(value) is memoryview:
+                    return reduce_view(value)
                 if isinstance(value, type):
                     token = tokens.get(value)
                     if token is not None and token not in sent_by_value:
