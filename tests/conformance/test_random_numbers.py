@@ -401,3 +401,44 @@ def test_a_warning_that_is_an_error_leaves_the_pool_usable(moving):
         with pytest.raises(ac.RandomStateWarning):
             moving.map(lambda x: random.random(), range(4))
         assert moving.map(on.double, range(4)) == [0, 2, 4, 6]
+
+
+def pulled(count, pulls):
+    """An iterator that draws from the generators of the process, as people do who make items up."""
+    for _ in range(count):
+        pulls.append((random.random(), numpy.random.rand()))
+        yield pulls[-1]
+
+
+def test_the_iterator_draws_from_the_callers_own_numbers_whenever_it_is_pulled(way):
+    """And what follows draws as it would behind a loop."""
+    random.seed(2)
+    numpy.random.seed(2)
+    loop = list(pulled(12, []))
+    behind = random.random(), numpy.random.rand()
+    random.seed(2)
+    numpy.random.seed(2)
+    pulls = []
+    assert way.map(lambda x, rng: x, pulled(12, pulls), seed=4) == loop == pulls
+    assert (random.random(), numpy.random.rand()) == behind
+
+
+def test_items_between_pulls_that_draw_keep_their_own_numbers(way):
+    if shares(way):
+        pytest.skip("threads share them")
+    assert way.map(lambda x: draw_from_globals(0), pulled(12, []), seed=5) == way.map(
+        draw_from_globals, range(12), seed=5
+    )
+
+
+def test_the_callers_numbers_go_on_behind_an_iterator_that_fails(staying):
+    def items():
+        yield random.random()
+        raise ValueError("the input")
+
+    random.seed(2)
+    behind = [random.random(), random.random()][1]
+    random.seed(2)
+    with pytest.raises(ValueError, match="the input"):
+        staying.map(lambda x, rng: x, items(), seed=5)
+    assert random.random() == behind

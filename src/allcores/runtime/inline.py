@@ -44,7 +44,7 @@ def run_inline(
         away: entered while user code runs.
         keeps: what they print is kept until their results are delivered (``live``: but not the first one's).
     """
-    inline = Inline(task)
+    inline = Inline(task, items)
     try:
         with inline, away:
             began, cpu_began = time.perf_counter(), time.thread_time()

@@ -122,14 +122,14 @@ class Steps(Sequence[Any]):
     """
 
     def __init__(self, source: Source, count: int) -> None:
-        self._source = source
+        self.pull = source.take  # who runs the items may put something around it
         self._count = count
-        self._pulled = list(source.take(1)[1])
+        self._pulled = list(self.pull(1)[1])
 
     def __iter__(self) -> Iterator[Any]:
         yield from self._pulled
         while 0 < len(self._pulled) < self._count:
-            more = self._source.take(1)[1]
+            more = self.pull(1)[1]
             if not len(more):
                 return
             self._pulled.extend(more)

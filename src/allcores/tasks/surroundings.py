@@ -130,14 +130,19 @@ class Surroundings:
 
 
 class Inline:
-    """A context in which the calling thread runs items of a task; afterwards its own random numbers go on."""
+    """A context in which the calling thread runs items of a task; afterwards its own random numbers go on.
+
+    So they do whenever ``items`` have a ``pull`` and the next one is pulled between two of them.
+    """
 
     __slots__ = ("_before", "_seated", "_surroundings")
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task, items: Any = ()) -> None:
         self._surroundings = task.surroundings
         self._before: tuple[Any, Any] | None = None
         self._seated = False
+        if task.begin is not None and hasattr(items, "pull"):
+            items.pull = self._outside(items.pull)
 
     def __enter__(self) -> None:
         self._seated = place.worker_index() is None
@@ -159,6 +164,9 @@ class Inline:
         if self._seated:
             place.stand_up()
             self._seated = False
+        self._go_on()
+
+    def _go_on(self) -> None:
         if self._before is not None:
             import random
 
@@ -167,6 +175,18 @@ class Inline:
             if numpy is not None:
                 sys.modules["numpy.random"].set_state(numpy)
             self._before = None
+
+    def _outside(self, pull: Callable[[int], Any]) -> Callable[[int], Any]:
+        """The same, drawing from the caller's own sequence; the next item is seeded anyway."""
+
+        def pull_outside(count: int) -> Any:
+            self._go_on()
+            try:
+                return pull(count)
+            finally:
+                self._before = generator_states()
+
+        return pull_outside
 
 
 def generator_states() -> tuple[Any, Any]:
