@@ -95,7 +95,7 @@ class Report(Sink):
         note_item(value, index)
         self._end_outputs()
         self._outcomes.append(
-            Outcome(index, index + 1, ERROR, value, 0, isinstance(value, self._task.retry_on))
+            Outcome(index, index + 1, ERROR, value, 0, issubclass(type(value), self._task.retry_on))
         )
         self.start = index + 1
 
@@ -314,7 +314,7 @@ class EventLoop(Local):
                 else:
                     done, value = await self._chain.attempt(item, index)
                 seat.running = None
-                if isinstance(value, asyncio.CancelledError) and not done:
+                if not done and issubclass(type(value), asyncio.CancelledError):
                     if seat.lost or self._cancelled:
                         break
                     _forget_cancellation(seat.task)

@@ -333,11 +333,11 @@ class Worker:
 
         pickling.explain(error)
         if retryable is None:
-            retryable = isinstance(error, self._task.retry_on)
+            retryable = issubclass(type(error), self._task.retry_on)
         try:
             body = dump_error(error)
         except BaseException:  # no memory, or a stack that is almost full
-            error.__traceback__ = None
+            BaseException.with_traceback(error, None)
             body = dump_error(MemoryError(f"{type(error).__qualname__}, which was too large to report"))
         report.error(index, body, retryable)
 

@@ -392,7 +392,7 @@ class Caller:
                 self._failed_items[outcome.start] = items[outcome.start - first]
         self.pump.tell(happened.RanInline(outcomes, chunk, seconds, cpu_seconds))
         for outcome in outcomes:
-            if outcome.kind == ERROR and isinstance(outcome.body, KeyboardInterrupt):
+            if outcome.kind == ERROR and issubclass(type(outcome.body), KeyboardInterrupt):
                 raise outcome.body
 
     # -- the plan -------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ and is woken by what its workers say, or rung by whoever submits something that 
 from __future__ import annotations
 
 import atexit
+import contextlib
 import itertools
 import os
 import threading
@@ -335,11 +336,12 @@ def _tell(settle: Callable[[Any], None], what: Any) -> None:
 
 def _without_note(error: BaseException, index: int) -> None:
     """Which submission this was says nothing to the holder of its future."""
-    notes = getattr(error, "__notes__", None)
-    if isinstance(notes, list) and (note := f"allcores: item {index}") in notes:
-        notes.remove(note)
-        if not notes:
-            del error.__notes__
+    with contextlib.suppress(Exception):  # a class of the user's may let nobody read or change anything
+        notes = getattr(error, "__notes__", None)
+        if isinstance(notes, list) and (note := f"allcores: item {index}") in notes:
+            notes.remove(note)
+            if not notes:
+                del error.__notes__
 
 
 def _complete_at_exit() -> None:

@@ -46,7 +46,7 @@ def explained(planner: Planner, source: Source) -> Plan:
             outcomes[0].body.drop()
             planner.turn_to_loop(outcomes[0].body.stage)
             return planner.asked_for()
-        if isinstance(outcomes[0].body, BaseException):
+        if issubclass(type(outcomes[0].body), BaseException):
             raise outcomes[0].body
         planner.observe(items, outcomes, seconds, cpu_seconds)
         planner.observe_lateness(probe.share)

@@ -215,7 +215,7 @@ class Planner:
         from allcores.tasks.pickling import dump_result
 
         last = outcomes[-1] if outcomes else None
-        if last is not None and isinstance(last.body, list):
+        if last is not None and type(last.body) is list:
             try:
                 dump_result(last.body[-1], last.stop - 1)
             except Unpicklable as error:
@@ -365,7 +365,7 @@ def _transport_seconds(items: Sequence[Any], outcomes: Sequence[Outcome]) -> flo
     from _pickle import dumps, loads
 
     last = outcomes[-1] if outcomes else None
-    if last is None or not isinstance(last.body, list):
+    if last is None or type(last.body) is not list:
         return None
     outputs = last.body[-TRANSPORT_ITEMS:]
     things = [*outputs, *items[len(items) - len(outputs) :]]

@@ -96,7 +96,7 @@ class Watch:
 
     def _compare_with_last(self, first: Any, items: Sequence[Any]) -> None:
         """Notes where an item is the same object as the one before it, and one that can change."""
-        if isinstance(first, UNCHANGING):
+        if issubclass(type(first), UNCHANGING):
             return
         again = bool(self._sample) and self._sample[0] is first
         if again or (type(items) is list and len(items) > 1 and items[0] is items[1]):

@@ -6,6 +6,7 @@ follows the first that cannot be pickled either, down to the smallest.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import types
 
@@ -144,7 +145,7 @@ def _part(what: str, value: Any, error: BaseException) -> tuple[str, str, Any]:
 
 
 def _remedy(culprit: Any, otherwise: str) -> str:
-    if isinstance(culprit, types.GeneratorType):
+    if _is(culprit, types.GeneratorType):
         return "Make it a list"
     if type(culprit) is memoryview:
         return "Write view.tobytes() or view.tolist() in its place, or a NumPy array"
@@ -156,35 +157,40 @@ def _follow(value: Any) -> tuple[list[tuple[str, str]], Any]:
     steps: list[tuple[str, str]] = []
     seen = {id(value)}
     for _ in range(DEPTH):
-        for code, words, part in _parts(value):
-            if id(part) not in seen and not travels(part):
-                seen.add(id(part))
-                steps.append((code, words))
-                value = part
-                break
-        else:
+        found = None
+        with contextlib.suppress(Exception):  # it may not even let itself be looked at
+            found = next((p for p in _parts(value) if id(p[2]) not in seen and not travels(p[2])), None)
+        if found is None:
             break
+        seen.add(id(found[2]))
+        steps.append(found[:2])
+        value = found[2]
     return steps, value
+
+
+def _is(value: Any, kinds: Any) -> bool:
+    """What ``isinstance`` says where it asks nothing of the value itself."""
+    return issubclass(type(value), kinds)
 
 
 def _parts(value: Any) -> Iterator[tuple[str, str, Any]]:
     """The parts of a thing, each with its way there in code and in words."""
-    if isinstance(value, types.FunctionType):
+    if _is(value, types.FunctionType):
         yield from _parts_of_function(value)
-    elif isinstance(value, types.MethodType):
+    elif _is(value, types.MethodType):
         yield ".__self__", "object `self`", value.__self__
         yield ".__func__", "function", value.__func__
-    elif isinstance(value, functools.partial):
+    elif _is(value, functools.partial):
         yield ".func", "function", value.func
         for position, argument in enumerate(value.args):
             yield f".args[{position}]", f"argument {position}", argument
         for name, argument in value.keywords.items():
             yield f".keywords[{name!r}]", f"keyword argument {name!r}", argument
-    elif isinstance(value, dict):
+    elif _is(value, dict):
         for key, part in list(value.items())[:MOST_PARTS]:
             yield f"[{_brief(key)}]", f"value at {_brief(key)}", part
             yield f".key({_brief(key)})", f"key {_brief(key)}", key
-    elif isinstance(value, list | tuple | set | frozenset):
+    elif _is(value, list | tuple | set | frozenset):
         for position, part in enumerate(list(value)[:MOST_PARTS]):
             yield f"[{position}]", f"element {position}", part
     else:
@@ -227,7 +233,7 @@ def _parts_of_object(value: Any) -> Iterator[tuple[str, str, Any]]:
         for name in (slots,) if isinstance(slots, str) else slots:
             if isinstance(name, str) and not name.startswith("__") and hasattr(value, name):
                 attributes.setdefault(name, getattr(value, name))
-    if isinstance(value, BaseException):
+    if _is(value, BaseException):
         yield from (
             (f".args[{position}]", f"argument {position}", part) for position, part in enumerate(value.args)
         )
@@ -266,6 +272,8 @@ def _brief(key: Any) -> str:
 
 
 def _short(error: BaseException) -> str:
-    text = str(error).strip().rstrip(".")
+    text = ""
+    with contextlib.suppress(Exception):  # it may be an exception of the user's
+        text = str(error).strip().rstrip(".")
     first = text.splitlines()[0] if text else ""
     return f"{type(error).__name__}: {first}" if first else type(error).__name__

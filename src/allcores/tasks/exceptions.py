@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 
 from allcores.tasks.pickling import PROTOCOL, dump_result, dumps, loads
+from allcores.tasks import tracebacks
 from allcores.tasks.tracebacks import is_hidden
 
 TYPE_CHECKING = False
@@ -48,10 +49,10 @@ def dump_error(error: BaseException) -> bytes:
                 pickled,
                 _type_name(type(current)),
                 _message(current),
-                [str(note) for note in getattr(current, "__notes__", ())],
-                _places(current.__traceback__),
+                _notes(current),
+                _places(tracebacks.TRACEBACK.__get__(current)),
                 relation,
-                current.__suppress_context__,
+                tracebacks.SUPPRESSES.__get__(current),
                 "" if pickled is not None else _advice(current),
             )
         )
@@ -70,11 +71,11 @@ def load_error(data: Any, index: int | None) -> BaseException:
         following = chain[position + 1] if position + 1 < len(chain) else None
         relation, suppress = links[position][5], links[position][6]
         if following is not None:
-            error.__context__ = following
+            tracebacks.CONTEXT.__set__(error, following)
             if relation == CAUSE:
-                error.__cause__ = following
-        error.__suppress_context__ = suppress or relation == CAUSE
-    _last_cause(chain[0]).__cause__ = RemoteTraceback(text)
+                tracebacks.CAUSE.__set__(error, following)
+        tracebacks.SUPPRESSES.__set__(error, suppress or relation == CAUSE)
+    tracebacks.CAUSE.__set__(_last_cause(chain[0]), RemoteTraceback(text))
     if index is not None:
         with contextlib.suppress(Exception):  # its class may let nobody add anything
             chain[0].add_note(f"allcores: item {index}")
@@ -82,11 +83,20 @@ def load_error(data: Any, index: int | None) -> BaseException:
 
 
 def _next(error: BaseException) -> tuple[BaseException | None, str]:
-    if error.__cause__ is not None:
-        return error.__cause__, CAUSE
-    if error.__context__ is not None and not error.__suppress_context__:
-        return error.__context__, CONTEXT
+    cause, context = tracebacks.CAUSE.__get__(error), tracebacks.CONTEXT.__get__(error)
+    if cause is not None:
+        return cause, CAUSE
+    if context is not None and not tracebacks.SUPPRESSES.__get__(error):
+        return context, CONTEXT
     return None, END
+
+
+def _notes(error: BaseException) -> list[str]:
+    """The notes as Python would print them; they may be anything, and may not be readable at all."""
+    with contextlib.suppress(Exception):
+        notes = getattr(error, "__notes__", ())
+        return [str(note) for note in notes] if isinstance(notes, list | tuple) else [repr(notes)]
+    return []
 
 
 def _pickled(error: BaseException) -> bytes | None:
@@ -184,8 +194,8 @@ def _rebuilt(link: Any, index: int | None, text: str) -> BaseException:
 
 def _last_cause(error: BaseException) -> BaseException:
     seen = {id(error)}
-    while error.__cause__ is not None and id(error.__cause__) not in seen:
-        error = error.__cause__
+    while (cause := tracebacks.CAUSE.__get__(error)) is not None and id(cause) not in seen:
+        error = cause
         seen.add(id(error))
     return error
 

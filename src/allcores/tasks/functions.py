@@ -65,7 +65,7 @@ class PlainPickler(Pickler):
             if sys.modules.get(name) is not value or name == "__main__":
                 raise NotPlain(name)
             return import_module, (name,)
-        if isinstance(value, type) and value.__module__ == "__main__":
+        if issubclass(kind, type) and value.__module__ == "__main__":
             raise NotPlain(value.__qualname__)
         return reduce_own(value) or reduce_view(value) or NotImplemented
 

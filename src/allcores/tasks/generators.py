@@ -74,11 +74,11 @@ def is_generator(value: Any) -> bool:
     """Whether this is a generator whose state would be copied into every worker."""
     numpy: Any = sys.modules.get("numpy.random")
     random: Any = sys.modules.get("random")
-    if numpy is not None and isinstance(value, (numpy.Generator, numpy.RandomState)):
+    if numpy is not None and issubclass(type(value), (numpy.Generator, numpy.RandomState)):
         return own_of_process(value) is None
-    if random is None or not isinstance(value, random.Random):
+    if random is None or not issubclass(type(value), random.Random):
         return False
-    return not isinstance(value, random.SystemRandom) and own_of_process(value) is None
+    return not issubclass(type(value), random.SystemRandom) and own_of_process(value) is None
 
 
 def captured(task: Task) -> str | None:
@@ -101,7 +101,7 @@ def _search(value: Any, path: str, seen: set[int], depth: int) -> str | None:
         depth < 0
         or len(seen) > MOST_SEEN
         or id(value) in seen
-        or isinstance(value, (str, bytes, int, float, type))
+        or issubclass(type(value), (str, bytes, int, float, type))
     ):
         return None
     seen.add(id(value))
@@ -117,23 +117,23 @@ def _parts(value: Any) -> Iterator[tuple[str, Any]]:
     import functools
     import types
 
-    if isinstance(value, dict):
+    if issubclass(type(value), dict):
         yield from ((f"[{_short(key)}]", part) for key, part in list(value.items())[:MOST_PARTS])
-    elif isinstance(value, (list, tuple)):
+    elif issubclass(type(value), (list, tuple)):
         yield from ((f"[{index}]", part) for index, part in enumerate(value[:MOST_PARTS]))
-    elif isinstance(value, types.FunctionType):
+    elif issubclass(type(value), types.FunctionType):
         yield from _parts_of_function(value)
-    elif isinstance(value, types.MethodType):
+    elif issubclass(type(value), types.MethodType):
         yield "", value.__func__
         yield "", value.__self__
-    elif isinstance(value, types.BuiltinMethodType):
+    elif issubclass(type(value), types.BuiltinMethodType):
         if is_generator(value.__self__):
             yield "", value.__self__
-    elif isinstance(value, functools.partial):
+    elif issubclass(type(value), functools.partial):
         yield "", value.func
         yield "", value.args
         yield "", value.keywords
-    elif not isinstance(value, types.ModuleType):
+    elif not issubclass(type(value), types.ModuleType):
         try:
             own = object.__getattribute__(value, "__dict__")  # no code of the user's runs
         except AttributeError:
@@ -166,4 +166,4 @@ def _is_of_a_library(filename: str) -> bool:
 
 
 def _short(key: Any) -> str:
-    return repr(key) if isinstance(key, (str, int)) else "..."
+    return repr(key) if issubclass(type(key), (str, int)) else "..."

@@ -371,7 +371,7 @@ def _install(definitions: Definitions) -> None:
 
 def _refuse_files(value: Any) -> None:
     """An open file would arrive as a copy of its text, at a position of its own: not what the loop sees."""
-    if isinstance(value, TextIOWrapper):
+    if issubclass(type(value), TextIOWrapper):
         raise TypeError("cannot pickle an open file")
 
 
@@ -439,7 +439,7 @@ def _by_token(file: BytesIO, reduce: Callable[[Any], Any] | None) -> Any:
                     return value.__qualname__
                 if type(value) is memoryview:
                     return reduce_view(value)
-                if isinstance(value, type):
+                if issubclass(type(value), type):
                     token = tokens.get(value)
                     if token is not None and token not in sent_by_value:
                         return class_by_token, (token,)

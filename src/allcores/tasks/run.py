@@ -87,7 +87,7 @@ def run_items(
                     append(run(item))
         except BaseException as raised:
             error: BaseException | None = raised
-            if attempts.retries and not isinstance(raised, KeyboardInterrupt):
+            if attempts.retries and not issubclass(type(raised), KeyboardInterrupt):
                 error = _try_again(task, item, raised, attempts, outputs, start, ledger)
             if error is None:
                 continue
@@ -95,7 +95,9 @@ def run_items(
             note_item(error, index)
             if outputs:
                 outcomes.append(Outcome(start, index, VALUES, outputs))
-            outcomes.append(Outcome(index, index + 1, ERROR, error, 0, isinstance(error, task.retry_on)))
+            outcomes.append(
+                Outcome(index, index + 1, ERROR, error, 0, issubclass(type(error), task.retry_on))
+            )
             start, outputs = index + 1, []
             if ledger is not None:
                 ledger.start, ledger.outputs = start, outputs
@@ -135,7 +137,7 @@ def _try_again(
 ) -> BaseException | None:
     """Repeats an item as often as allowed; its output joins ``outputs``, or its last error is returned."""
     for _ in range(attempts.retries):
-        if not isinstance(error, task.retry_on):
+        if not issubclass(type(error), task.retry_on):
             return error
         if attempts.wait_seconds:
             attempts.sleep(attempts.wait_seconds)

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import os
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from types import CodeType, FrameType, TracebackType
-    from typing import Any
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
 LONGEST_CHAIN = 32
+# What every exception has; read and set here without what a class of the user's makes of its attributes.
+CAUSE: Any = BaseException.__dict__["__cause__"]
+CONTEXT: Any = BaseException.__dict__["__context__"]
+SUPPRESSES: Any = BaseException.__dict__["__suppress_context__"]
+TRACEBACK: Any = BaseException.__dict__["__traceback__"]
 
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
@@ -34,9 +37,8 @@ def leave_out_ours(error: BaseException) -> None:
         each = waiting.pop()
         if each is not None and id(each) not in seen:
             seen.add(id(each))
-            with contextlib.suppress(Exception):  # a class of the user's may let nobody change anything
-                each.__traceback__ = _without_ours(each.__traceback__)
-            waiting += (each.__cause__, each.__context__)
+            TRACEBACK.__set__(each, _without_ours(TRACEBACK.__get__(each)))
+            waiting += (CAUSE.__get__(each), CONTEXT.__get__(each))
 
 
 def stack_of(coroutine: Any) -> str:
