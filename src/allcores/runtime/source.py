@@ -179,7 +179,7 @@ def is_random_access(iterable: Iterable[Any]) -> bool:
     return type(iterable).__module__ == "numpy" and type(iterable).__name__ == "ndarray"
 
 
-def _length(iterables: tuple[Iterable[Any], ...], batch: int | None) -> int | None:
+def _length(iterables: tuple[Any, ...], batch: int | None) -> int | None:
     try:
         lengths = [len(iterable) for iterable in iterables if hasattr(type(iterable), "__len__")]
     except Exception:  # range(10**30), or a class of the user's whose length is no number: loops do without

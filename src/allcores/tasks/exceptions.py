@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import contextlib
 
-from allcores.tasks.pickling import PROTOCOL, dump_result, dumps, loads
 from allcores.tasks import tracebacks
+from allcores.tasks.pickling import PROTOCOL, dump_result, dumps, loads
 from allcores.tasks.tracebacks import is_hidden
 
 TYPE_CHECKING = False

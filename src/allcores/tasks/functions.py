@@ -32,6 +32,7 @@ _FUNCTION: Any = type(lambda: None)
 _CODE: Any = type((lambda: None).__code__)
 _CELL: Any = type((lambda value: lambda: value)(0).__closure__[0])  # type: ignore[index]
 _MODULE: Any = type(sys)
+_METHOD: Any = type((lambda self: None).__get__(0))
 _FUNCTION_ATTRIBUTES = ("__defaults__", "__kwdefaults__", "__doc__", "__module__", "__annotations__")
 
 
@@ -67,6 +68,12 @@ class PlainPickler(Pickler):
             return import_module, (name,)
         if issubclass(kind, type) and value.__module__ == "__main__":
             raise NotPlain(value.__qualname__)
+        if kind is _METHOD:
+            return (
+                NotImplemented if _found_by_name(value) else (make_method, (value.__func__, value.__self__))
+            )
+        if kind is _CODE:
+            return marshal.loads, (marshal.dumps(value, MARSHAL_VERSION),)
         return reduce_own(value) or reduce_view(value) or NotImplemented
 
     def _function(self, function: FunctionType) -> Any:
@@ -161,6 +168,25 @@ def fill_dispatching(function: Any, state: Any) -> None:
         function.register(kind, each)
     functools.update_wrapper(function, registry[object])
     function.__dict__.update(own)
+
+
+def _found_by_name(method: Any) -> bool:
+    """Whether a worker, too, finds this method under its function's name; it does not if the class was patched."""
+    function = method.__func__
+    if type(function) is not _FUNCTION:
+        return True
+    if function.__module__ == "__main__" or ("." not in function.__qualname__ and importable(function)):
+        return False  # the class may have another one of this name where it is imported anew
+    try:
+        found = getattr(method.__self__, function.__name__)
+    except Exception:
+        return False
+    return type(found) is _METHOD and found.__func__ is function and found.__self__ is method.__self__
+
+
+def make_method(function: Any, owner: Any) -> Any:
+    """The function as a method of its owner."""
+    return _METHOD(function, owner)
 
 
 def import_module(name: str) -> Any:

@@ -36,9 +36,13 @@ if TYPE_CHECKING:
     Known = Container[str] | None
 
 PROTOCOL = 5
-GENERATORS = (b"Random", b"randomstate")  # one that belongs to the process must not travel with its state
 MAIN = b"__main__"
 NO_DEFINITIONS = dumps({}, PROTOCOL)
+NOT_PLAIN = (
+    MAIN,
+    *(b"Random", b"randomstate"),  # a generator that belongs to the process must not travel with its state
+    b"getattr",  # a method, which goes by its function's name, though its class may have been patched
+)
 MULTIPROCESSING_MAIN = (
     "__mp_main__"  # what multiprocessing calls the main module where it has imported it again
 )
@@ -74,7 +78,7 @@ def dump_task(task: Task, aside: Any = None, known: Known = None) -> tuple[bytes
     """
     _know_the_other_main()
     plain = None if _registered_by_value() else _plain(task, aside)
-    if plain is not None and MAIN not in plain and not any(name in plain for name in GENERATORS):
+    if plain is not None and not any(name in plain for name in NOT_PLAIN):
         return plain + NO_DEFINITIONS, {}
     try:
         return _by_value([task], aside, known)

@@ -66,6 +66,8 @@ def look(task: Task) -> tuple[object, bytes]:
         if _is(value, _FUNCTION | type):
             if _comes_from_elsewhere(value, *place):
                 foreign[place] = value
+        elif _is(value, _CODE):
+            foreign[place] = value
         elif _is_small(value):
             plain[place] = value
     return (walk.fingerprint(), tuple(plain), tuple(foreign)), dump_values(plain, foreign)
@@ -125,11 +127,23 @@ class _Walk:
             if _is(content := _content(cell), _MODULE):
                 self._search(content.__name__, names, depth)
         lives_in = home if by_name and home != "__main__" else ""
+        if lives_in and importable(function):
+            self._take_what_was_set(function)
         for name in names:
             if name in known:
                 self._reach(lives_in, name, known[name], names, depth)
             elif name in sys.modules and _is_users(name):  # it is imported inside the function
                 self._search(name, names, depth)
+
+    def _take_what_was_set(self, function: Any) -> None:
+        """Attributes of a function, and its code where that is another function's: an import gives neither."""
+        module, name = function.__module__, function.__qualname__
+        for attribute, value in function.__dict__.items():
+            self.values[module, f"{name}.{attribute}"] = value
+        code = function.__code__
+        is_own = code.co_qualname == name and code.co_filename == function.__globals__.get("__file__")
+        if not (is_own or hasattr(function, "__wrapped__") or function.__name__.startswith("__")):
+            self.values[module, f"{name}.__code__"] = code
 
     def _follow_class(self, kind: type) -> None:
         self._modules[kind.__module__] = None
@@ -226,7 +240,11 @@ def _comes_from_elsewhere(value: Any, module: str, name: str) -> bool:
     What an import may have made there as well is left to it where it is no light thing to send.
     """
     home = value.__module__
-    if home == module or not _is(home, str) or not _is_users(home):
+    if home == module:
+        return bool(
+            value.__qualname__ != name and importable(value)
+        )  # one of the same module in place of another
+    if not _is(home, str) or not _is_users(home):
         return False
     if home == "__main__" or importable(value):
         return True

@@ -17,13 +17,14 @@ def reduce_view(value: Any) -> tuple[Any, ...] | None:
         return None
     from pickle import PickleBuffer
 
-    how = value.format, value.shape, value.itemsize, value.readonly
+    how: Any = (value.format, value.shape, value.itemsize, value.readonly)
     make_view(value, *how)  # or say at once why it cannot be made again
     return make_view, (PickleBuffer(value), *how)
 
 
 def make_view(data: Any, format: str, shape: tuple[int, ...], item_bytes: int, readonly: bool) -> memoryview:
     """A view of this format and shape on ``data``, or beside it where it holds nothing."""
+    view: memoryview
     if shape == (0,):  # `cast` refuses to make these
         view = memoryview(bytearray(item_bytes)).cast(format)[:0]  # type: ignore[call-overload]
     else:
