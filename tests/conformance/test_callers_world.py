@@ -216,3 +216,21 @@ def test_the_rest_of_the_world_travels(way, tmp_path, monkeypatch):
         sys.set_int_max_str_digits(digits)
     assert here[0] is None
     assert here[3:] == (7, "raise", logging.ERROR, 5000)
+
+
+def mode_of_a_new_file(path):
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o666))
+    return oct(os.stat(path).st_mode & 0o777)
+
+
+@pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="nowhere else can it be read without setting it"
+)
+def test_files_are_created_with_the_callers_umask(way, tmp_path):
+    before = os.umask(0o027)
+    try:
+        assert way.map(mode_of_a_new_file, [tmp_path / "a", tmp_path / "b"]) == ["0o640"] * 2
+        os.umask(0o077)
+        assert way.map(mode_of_a_new_file, [tmp_path / "c", tmp_path / "d"]) == ["0o600"] * 2
+    finally:
+        os.umask(before)

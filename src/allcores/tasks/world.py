@@ -40,6 +40,7 @@ def capture() -> bytes:
     world: World = {
         "environ": dict(os.environ),
         "cwd": _cwd(),
+        "umask": _umask(),
         "path": list(sys.path),
         "argv": list(getattr(sys, "argv", [""])),
         "prefixes": (sys.prefix, sys.exec_prefix, sys.executable),
@@ -70,6 +71,8 @@ def apply(data: bytes) -> World:
         os.chdir(world["cwd"])
     except OSError:
         pass  # the caller's own directory may be gone
+    if world["umask"] is not None:
+        os.umask(world["umask"])
     sys.path[:] = world["path"]
     sys.argv[:] = world["argv"]
     sys.prefix, sys.exec_prefix, sys.executable = world["prefixes"]
@@ -116,6 +119,19 @@ def _cwd() -> str:
         return os.getcwd()
     except OSError:
         return os.sep
+
+
+def _umask() -> int | None:
+    """Linux tells it; elsewhere it could only be read by setting it, which other threads would see."""
+    try:
+        status = os.open("/proc/self/status", os.O_RDONLY | os.O_CLOEXEC)
+    except (AttributeError, OSError):
+        return None
+    try:
+        _, found, after = os.read(status, 256).partition(b"\nUmask:")
+        return int(after.split()[0], 8) if found else None
+    finally:
+        os.close(status)
 
 
 def _finder_name(finder: Any) -> str:
