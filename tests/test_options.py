@@ -58,6 +58,9 @@ BAD = [
     ({"retry_wait_seconds": None}, TypeError, "retry_wait_seconds must be a number of seconds"),
     ({"on_error": "ignore"}, ValueError, "write 'raise' or 'return'"),
     ({"on_error": None}, ValueError, "write 'raise' or 'return'"),
+    ({"inner_threads": 10**30}, ValueError, "more than any machine can run; leave it out for a share"),
+    ({"seed": {1: 2}}, TypeError, "seed must be a whole number or a sequence of them"),
+    ({"seed": {1, 2}}, TypeError, "seed must be a whole number or a sequence of them"),
 ]
 
 
@@ -92,6 +95,27 @@ def test_whatever_is_a_whole_number_or_a_number_of_seconds_will_do():
     numpy = pytest.importorskip("numpy")
     options = checked({"n_jobs": numpy.int64(3), "timeout": numpy.float32(2), "deadline": 5})
     assert (options.n_jobs, options.timeout, options.deadline) == (3, 2.0, 5.0)
+
+
+def test_values_of_numpy_are_refused_in_words_too():
+    numpy = pytest.importorskip("numpy")
+    for options, error, words in (
+        ({"on_error": numpy.array([1, 2])}, ValueError, "write 'raise' or 'return'"),
+        ({"writes": numpy.array([1, 2])}, ValueError, "write 'warn', 'allow' or 'error'"),
+        ({"seed": numpy.array(2.5)}, TypeError, "seed must be a whole number or a sequence of them"),
+        ({"timeout": numpy.True_}, TypeError, "timeout must be a number of seconds, not .*True"),
+        ({"deadline": numpy.array(True)}, TypeError, "deadline must be a number of seconds"),
+        ({"retry_wait_seconds": numpy.True_}, TypeError, "retry_wait_seconds must be a number of seconds"),
+    ):
+        with pytest.raises(error, match=words):
+            checked(options)
+    assert checked({"seed": numpy.array(5)}).seed == (5,)
+
+
+def test_an_executor_has_no_more_workers_than_a_call():
+    for engine in ("threads", "processes"):
+        with pytest.raises(ValueError, match=r"max_workers=.* more than any machine can run"):
+            ac.Executor(10**30, engine=engine)
 
 
 def test_an_engine_of_ones_own_is_an_engine():

@@ -13,7 +13,7 @@ from types import FunctionType
 from typing import Any, TypeVar
 
 from allcores.errors import AllcoresError, Unpicklable
-from allcores.options import checked, positive
+from allcores.options import checked, positive, possible_seats
 from allcores.runtime import budget
 from allcores.runtime.dispatcher import Call, Dispatcher
 from allcores.tasks.call import Calls
@@ -277,7 +277,7 @@ def _workers(wanted: int | None, engine: str, seats: budget.Seats) -> int:
         return min(MOST_DEFAULT_THREADS, seats.total + 4) if engine == "threads" else seats.total
     if isinstance(wanted, int) and wanted <= 0:
         raise ValueError(f"max_workers must be greater than 0, not {wanted}; leave it out for every core")
-    return positive("max_workers", wanted)
+    return possible_seats("max_workers", wanted, "leave it out for every core")
 
 
 def _broken(reason: str) -> ExecutorBroken:

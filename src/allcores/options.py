@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
 from typing import Any, NamedTuple
 
 from allcores.defaults import with_defaults
@@ -73,7 +73,7 @@ def checked(given: dict[str, Any]) -> Options:
         seed=None if options.seed is None else seed_numbers(options.seed),
         inner_threads=None
         if options.inner_threads is None
-        else positive("inner_threads", options.inner_threads),
+        else possible_seats("inner_threads", options.inner_threads, "leave it out for a share of the cores"),
         window_bytes=None if options.window_bytes is None else positive("window_bytes", options.window_bytes),
     )
     _check_names(options)
@@ -88,9 +88,9 @@ def _check_names(options: Options) -> None:
             raise ValueError(f"engine={options.engine!r} is not known; write one of: {', '.join(ENGINES)}")
     elif not hasattr(options.engine, "engine_for"):
         raise TypeError(f"engine must be one of {', '.join(ENGINES)}, not {type(options.engine).__name__}")
-    if options.on_error not in ("raise", "return"):
+    if not isinstance(options.on_error, str) or options.on_error not in ("raise", "return"):
         raise ValueError(f"on_error={options.on_error!r} is not known; write 'raise' or 'return'")
-    if options.writes not in ("warn", "allow", "error"):
+    if not isinstance(options.writes, str) or options.writes not in ("warn", "allow", "error"):
         raise ValueError(f"writes={options.writes!r} is not known; write 'warn', 'allow' or 'error'")
     if not isinstance(options.ordered, bool):
         raise TypeError(f"ordered must be True or False, not {options.ordered!r}")
@@ -133,9 +133,7 @@ def _n_jobs(value: Any) -> int | None:
         from allcores.runtime.machine import cpu_count
 
         return max(1, cpu_count() + 1 + number)
-    if number > MOST_JOBS:
-        raise ValueError(f"n_jobs={number} is more than any machine can run; write -1 for every core")
-    return number
+    return possible_seats("n_jobs", number, "write -1 for every core")
 
 
 def whole(name: str, value: Any, least: int | None = None, example: str = "2") -> int:
@@ -165,9 +163,18 @@ def positive(name: str, value: Any) -> int:
     return whole(name, value, least=1)
 
 
+def possible_seats(name: str, value: Any, advice: str) -> int:
+    """A number of workers or threads. Raises TypeError or ValueError that names the option."""
+    number = positive(name, value)
+    if number > MOST_JOBS:
+        raise ValueError(f"{name}={number} is more than any machine can run; {advice}")
+    return number
+
+
 def seed_numbers(value: Any) -> tuple[int, ...]:
     """The numbers of a seed. Raises TypeError or ValueError that says what to write."""
-    if isinstance(value, (str, bytes, bytearray)) or not isinstance(value, Iterable):
+    is_one = isinstance(value, (str, bytes, bytearray)) or getattr(value, "ndim", None) == 0
+    if is_one or not isinstance(value, Iterable) or isinstance(value, (Mapping, Set)):
         numbers = [value]
     else:
         numbers = list(value)
@@ -211,7 +218,8 @@ def _wait_seconds(value: Any) -> float:
 
 
 def _number(name: str, value: Any) -> float:
-    if isinstance(value, (bool, str, bytes)):
+    is_truth = isinstance(value, bool) or getattr(getattr(value, "dtype", None), "kind", "") == "b"
+    if is_truth or isinstance(value, (str, bytes)):
         raise TypeError(f"{name} must be a number of seconds, not {value!r}")
     try:
         return float(value)

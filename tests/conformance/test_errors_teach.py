@@ -1,5 +1,6 @@
 """Errors teach: they name the culprit before anything hangs, and end with what to do."""
 
+import errno
 import functools
 import re
 import subprocess
@@ -9,6 +10,7 @@ import threading
 import pytest
 
 import allcores as ac
+from allcores.processes.shortage import refusal
 
 from . import functions as on
 
@@ -331,6 +333,35 @@ def test_explain_takes_what_map_takes():
         ac.explain(on.add)
     with pytest.raises(ZeroDivisionError):
         ac.explain(lambda x: 1 // x, [0])
+
+
+NO_LARGE_FILES = """
+import resource
+import allcores as ac
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))
+try:
+    ac.map(abs, [1], engine="processes")
+except ac.StartError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits of Linux")
+def test_what_the_system_refuses_is_told_with_its_own_remedy():
+    ran = subprocess.run([sys.executable, "-c", NO_LARGE_FILES], capture_output=True, text=True, timeout=60)
+    assert "File too large. Raise `ulimit -f`" in ran.stdout, ran
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [(errno.EMFILE, "raise `ulimit -n`"), (errno.ENOMEM, "Free memory"), (None, "See what")],
+)
+def test_each_shortage_has_its_remedy(number, words):
+    message = refusal(OSError(number, "no"), "use engine='threads'")
+    assert words in message
+    assert message.endswith("; or use engine='threads'.")
+    assert number == errno.EMFILE or "ulimit -n" not in message
 
 
 OUT_OF_DESCRIPTORS = """

@@ -12,6 +12,7 @@ from allcores.errors import StartError
 from allcores.processes import mail, pool, wire
 from allcores.processes.pool import Start, shutdown
 from allcores.processes.presence import obstacle
+from allcores.processes.shortage import refusal
 from allcores.tasks import culprit, exceptions, pickling, plain, reached, world
 from allcores.tasks.task import Task
 from allcores.tasks.told import Job, Lasting
@@ -162,9 +163,7 @@ class Processes:
         try:
             crew = self._our_crew()
         except OSError as error:
-            self._failure = StartFailed(
-                StartError(f"workers cannot be started: {error}. Raise `ulimit -n`, or use engine='threads'.")
-            )
+            self._failure = StartFailed(StartError(refusal(error, "use engine='threads'")))
         else:
             crew.boot(worker, self._index_for(worker))
 

@@ -21,6 +21,7 @@ from allcores.processes.deaths import kill, stop_for_stack, verdict
 from allcores.processes.mail import Letter, Mail
 from allcores.processes.output import discard, last_words, open_output, room_bytes
 from allcores.processes.seat import Seat
+from allcores.processes.shortage import refusal
 from allcores.processes.words import MOST_WORKERS, Words
 
 TYPE_CHECKING = False
@@ -97,9 +98,7 @@ class Crew:
         try:
             seat = Seat(number, worker)
         except OSError as error:
-            self._fail(
-                f"workers cannot be started: {error}. Use a smaller n_jobs, or raise `ulimit -n`.", error
-            )
+            self._fail(refusal(error, "use a smaller n_jobs"), error)
             return
         self._seats[number] = self._by_worker[worker] = seat
         seat.on_channel = lambda mask: self._on_seat(seat, mask)
@@ -108,9 +107,7 @@ class Crew:
         try:
             self._parent.start(seat)
         except OSError as error:
-            self._fail(
-                f"workers cannot be started: {error}. Use a smaller n_jobs, or engine='threads'.", error
-            )
+            self._fail(refusal(error, "use a smaller n_jobs, or engine='threads'"), error)
 
     def _free_number(self) -> int:
         """A line of words that nobody writes; the one that was free for longest, should its last owner linger."""

@@ -24,6 +24,7 @@ from allcores.core.plan import ASYNCIO, INLINE, THREADS, WAITING_SHARE, Plan
 from allcores.errors import Failure, StartError, Unpicklable, WorkerLost
 from allcores.options import Options
 from allcores.processes import presence
+from allcores.processes.shortage import refusal
 from allcores.runtime import partial
 from allcores.runtime.helper import Helper
 from allcores.runtime.inline import run_inline
@@ -460,9 +461,7 @@ class Caller:
             self.planner.refuse(name, str(error))
         except OSError as error:  # no descriptor is left, not even for a module of ours
             if not self.planner.may_run_here:
-                raise StartError(
-                    f"workers cannot be started: {error}. Close files, raise `ulimit -n`, or use engine='inline'."
-                ) from error
+                raise StartError(refusal(error, "use engine='inline'")) from error
             self.planner.refuse(name, str(error))
 
     # -- the end --------------------------------------------------------------------------------------
