@@ -173,7 +173,7 @@ def _rebuilt(link: Any, index: int | None, text: str) -> BaseException:
         try:
             error = loads(pickled)
             if isinstance(error, BaseException):
-                if notes and not getattr(error, "__notes__", None):
+                if notes and not hasattr(error, "__notes__"):
                     error.__notes__ = list(notes)  # its __reduce__ leaves them out
                 return error
         except Exception:
