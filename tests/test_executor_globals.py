@@ -55,6 +55,23 @@ def test_all_functions_see_what_the_initializer_has_set(run):
     )
 
 
+def test_arguments_of_the_initializer_may_need_all_of_the_script_when_they_are_made(run):
+    run(
+        """
+        import threading
+        class Lock:
+            def __init__(self): self.inner = threading.Lock()
+            def __reduce__(self): return Lock, ()
+        def init(lock):
+            global own
+            own = lock
+        def look(): return type(own) is Lock and not own.inner.locked()
+        with ac.Executor(1, initializer=init, initargs=(Lock(),)) as executor:
+            assert executor.submit(look).result()
+        """
+    )
+
+
 def test_what_one_call_sets_the_next_one_sees_in_the_same_worker(run):
     run(
         """

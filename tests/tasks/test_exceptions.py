@@ -4,6 +4,7 @@ import email.message
 import json
 import os
 import subprocess
+import sys
 import traceback
 import urllib.error
 
@@ -287,3 +288,21 @@ def test_an_http_error_arrives_without_its_body():
         back = there_and_back(error)
         assert (type(back), back.code, back.url, str(back)) == (type(error), 404, "http://a", str(error))
         assert traceback.format_exception(back)
+
+
+def test_with_tblib_installed_exceptions_arrive_as_they_do_without():
+    """It registers a way to pickle every class of exceptions, with causes and tracebacks; distributed installs it."""
+    code = """
+import pytest
+from tblib import pickling_support
+pickling_support.install()
+raise SystemExit(pytest.main(["-q", "-p", "no:cacheprovider", "-k", "not tblib", PATH]))
+"""
+    pytest.importorskip("tblib")
+    done = subprocess.run(
+        [sys.executable, "-c", code.replace("PATH", repr(__file__))],
+        capture_output=True,
+        text=True,
+        timeout=50,
+    )
+    assert done.returncode == 0, done.stdout

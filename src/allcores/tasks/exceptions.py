@@ -10,6 +10,7 @@ text.
 from __future__ import annotations
 
 import contextlib
+import copyreg
 
 from allcores.tasks import tracebacks
 from allcores.tasks.pickling import PROTOCOL, dump_result, dumps, loads
@@ -101,12 +102,12 @@ def _notes(error: BaseException) -> list[str]:
 
 def _pickled(error: BaseException) -> bytes | None:
     """The exception's pickle, if loading it gives an exception of the same type; best with the same message, too."""
-    from allcores.tasks.rebuilding import reduce_bare
+    from allcores.tasks.rebuilding import reduce_bare, reduce_own
 
     kept = None
     ways: tuple[Callable[[], bytes], ...] = (
-        lambda: dumps(error, PROTOCOL),
-        lambda: dump_result(error, 0),
+        lambda: dump_result(error, 0, reduce_own) if _is_registered(error) else dumps(error, PROTOCOL),
+        lambda: dump_result(error, 0, reduce_own),
         lambda: dump_result(error, 0, reduce_bare),
     )
     for dump in ways:
@@ -120,6 +121,11 @@ def _pickled(error: BaseException) -> bytes | None:
                 return data
             kept = kept or data
     return kept
+
+
+def _is_registered(error: BaseException) -> bool:
+    """Whether somebody has said for its class how to pickle it: tblib does so for all, with causes and tracebacks."""
+    return type(error) in copyreg.dispatch_table
 
 
 def _advice(error: BaseException) -> str:

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 PROTOCOL = 5
 MAIN = b"__main__"
 NO_DEFINITIONS = dumps({}, PROTOCOL)
+DEFINITIONS_FIRST = b"D"  # no pickle begins with it
 NOT_PLAIN = (
     MAIN,
     *(b"Random", b"randomstate"),  # a generator that belongs to the process must not travel with its state
@@ -89,8 +90,11 @@ def dump_task(task: Task, aside: Any = None, known: Known = None) -> tuple[bytes
 
 
 def load_task(data: bytes, buffers: Any = None) -> Task:
-    """The task again; what travelled with it is installed in ``__main__``, and definitions that stand behind it."""
+    """The task again; what travelled with it is installed in ``__main__``, and what stands before and behind it."""
     file = BytesIO(data)
+    if data.startswith(DEFINITIONS_FIRST):
+        file.seek(len(DEFINITIONS_FIRST))
+        _load_definitions(file)
     task, definitions = _load_pair(file, buffers)
     _install(definitions)
     rest = file.read()
@@ -166,7 +170,11 @@ def load_definitions(data: bytes) -> None:
 
     That some cannot be loaded is the trouble of whoever needs them: see ``explain``.
     """
-    unpickler = Unpickler(BytesIO(data))
+    _load_definitions(BytesIO(data))
+
+
+def _load_definitions(file: BytesIO) -> None:
+    unpickler = Unpickler(file)
     try:
         while definitions := unpickler.load():
             for place, value in definitions.items():

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from allcores.tasks.mentions import Everything, cached_function, main_globals
-from allcores.tasks.pickling import dump_alone, dump_definitions, dump_item, dump_task
+from allcores.tasks.pickling import DEFINITIONS_FIRST, dump_alone, dump_definitions, dump_item, dump_task
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -73,8 +73,7 @@ class Lasting:
 
     def dump_task(self, task: Task, aside: Any) -> bytes:
         """The task and, behind it, what its first call needs."""
-        data, sent = dump_task(task, aside, ())
-        self._seen.update(self._look(sent)[1])
+        data = self._needed_by(task) + dump_task(task, aside, EVERYTHING)[0]
         if self._first is None:
             return data
         try:
@@ -85,6 +84,17 @@ class Lasting:
             return data  # its future will be told why
         self._seen.update(seen)
         return data + more
+
+    def _needed_by(self, task: Task) -> bytes:
+        """What the initializer and its arguments need to be loaded. Raises Unpicklable."""
+        try:
+            changed, seen = self._look(dump_alone(task, EVERYTHING)[1])
+            before = dump_definitions(changed, 0, self._known(changed))[0] if changed else b""
+        except Exception:
+            dump_task(task, None, ())  # says what cannot travel
+            raise
+        self._seen.update(seen)
+        return DEFINITIONS_FIRST + before if before else b""
 
     def dump_item(self, item: Any, index: int, aside: Any = None) -> tuple[bytes, Definitions]:
         """A call as bytes, in which everything that has a name in ``__main__`` goes by that."""
