@@ -29,7 +29,7 @@ demo: $(VENV)/.installed-demo
 	$(bin)/allcores demo $(ARGS)
 
 test: check
-	$(bin)/python -m pytest $(ARGS)
+	sh tools/run_tests.sh $(bin)/python $(ARGS)
 
 check: $(VENV)/.installed-test
 	$(bin)/ruff check .
@@ -50,7 +50,7 @@ test-all: $(VERSIONS:%=test-%)
 test-%:
 	@python=$$(sh tools/find_python.sh $*) || { echo "Python $* was not found: skipped"; exit 0; }; \
 	$(MAKE) --no-print-directory PYTHON="$$python" VENV=.venv-$* .venv-$*/.installed-test && \
-	.venv-$*/bin/python -m pytest $(ARGS)
+	sh tools/run_tests.sh .venv-$*/bin/python $(ARGS)
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

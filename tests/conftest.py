@@ -1,6 +1,10 @@
 """What holds for all tests."""
 
+import os
 import signal
+
+# The tests are the caller, wherever they run: a worker of pytest-xdist would count as one core.
+os.environ.pop("PYTEST_XDIST_WORKER", None)
 
 # Where this run was started in the background, Ctrl-C is ignored here and, inherited, in every program of the tests.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

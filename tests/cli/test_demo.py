@@ -9,6 +9,8 @@ import pytest
 from allcores.cli import demo, demo_report, demo_round, demo_rows
 from allcores.runtime import machine
 
+pytestmark = pytest.mark.alone
+
 SECONDS = ("serial_seconds", "cold_seconds", "warm_seconds")
 GAINS = ("cold_gain", "warm_gain", "best_gain")
 

@@ -10,6 +10,8 @@ import allcores as ac
 
 from . import functions as on
 
+pytestmark = pytest.mark.alone
+
 
 def threads_seen(directory, x):
     on.touch(directory, threading.get_ident())

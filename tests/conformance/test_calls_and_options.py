@@ -41,7 +41,9 @@ def test_starmap_takes_kwargs(way):
     assert way.starmap(on.add, [(1, 2), (3, 4)], kwargs={"z": 0}) == [3, 7]
 
 
-@pytest.mark.parametrize("nothing", [[], (), range(0), "", iter(()), {}, set()], ids=repr)
+@pytest.mark.parametrize(
+    "nothing", [[], (), range(0), "", iter(()), {}, set()], ids=lambda each: type(each).__name__
+)
 def test_no_items_give_no_results(way, nothing):
     assert way.map(on.double, nothing) == []
 

@@ -229,7 +229,7 @@ def test_a_generator_that_is_given_twice_is_refused():
         ((), ValueError, "seed has no numbers; write seed=1"),
         (numpy.random.default_rng(1), TypeError, "seed must be a whole number"),
     ],
-    ids=repr,
+    ids=lambda each: type(each).__name__ if hasattr(each, "random") else repr(each),
 )
 def test_what_is_no_seed_is_refused(seed, error, words):
     with pytest.raises(error, match=words):

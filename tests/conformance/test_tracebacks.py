@@ -105,7 +105,7 @@ COMPREHENSION = ["<listcomp>"] if sys.version_info < (3, 12) else []
         ("inline", compute, ["compute", "divide"]),
         ("processes", compute, []),
     ],
-    ids=str,
+    ids=["asyncio", "threads", "inline", "processes"],
 )
 def test_awaited_calls_show_none_either(main, waits, engine, function, runs):
     error = caught(lambda: asyncio.run(main(function, engine=engine)))

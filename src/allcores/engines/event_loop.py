@@ -37,7 +37,7 @@ from allcores.core.printed import shared_out
 from allcores.engines.base import Payload
 from allcores.engines.local import FLUSH_SECONDS, Items, Local
 from allcores.errors import StartError
-from allcores.tasks import place
+from allcores.tasks import inner_threads, place
 from allcores.tasks.coroutines import Begun, Chain
 from allcores.tasks.output import Sink
 from allcores.tasks.run import note_item, reduced
@@ -129,9 +129,14 @@ class EventLoop(Local):
         task: Task,
         context: contextvars.Context | None = None,
         loop: asyncio.AbstractEventLoop | None = None,
+        inner_threads: int | None = None,
     ) -> None:
-        """``context``: the caller's. ``loop``: the one that the caller awaits this job in; None for one of our own."""
+        """``context``: the caller's. ``loop``: the one that the caller awaits this job in; None for one of our own.
+
+        ``inner_threads``: for the libraries that items call in a loop of our own; None leaves them alone.
+        """
         super().__init__()
+        self._inner_threads = inner_threads
         self._task = task
         self._context = context or contextvars.copy_context()
         self._loop = loop
@@ -242,6 +247,8 @@ class EventLoop(Local):
         asyncio.set_event_loop(loop)
         place.sit_in_thread(None, 1)
         place.sit_in_context(0)
+        if self._inner_threads is not None:
+            inner_threads.limit(self._inner_threads)  # OpenMP keeps a limit for each thread
         try:
             if self._task.surroundings is not None:
                 self._task.surroundings.enter(shared=True)

@@ -343,7 +343,7 @@ def engine_named(
 
         if loop is None:
             hint_at_amap()
-        return EventLoop(task, context, loop)
+        return EventLoop(task, context, loop, options.inner_threads)
     from allcores.engines import processes
 
     if options.engine == "auto":
