@@ -342,8 +342,8 @@ class Caller:
         """Runs the next items here, if that is what the plan says; whether it did."""
         if not self.planner.may_run_here and self.planner.explicit != INLINE:
             return False
-        starting = self.pump.scheduler.workers > 0
-        if starting and self.pump.scheduler.staffed and not self._better_here():
+        starting, staffed = self.pump.scheduler.workers > 0, self.pump.scheduler.staffed
+        if staffed and not self._better_here():
             return False
         room = self.pump.scheduler.room(self.source.pulled)
         if room <= 0 or self.source.ended:
@@ -360,7 +360,9 @@ class Caller:
             return False
         self._helped_since_plan = starting
         cost = self.pump.scheduler.cost.each
-        self._batches.choose(cost, self._left(), certain=self.planner.seen_enough, helped=starting)
+        self._batches.choose(
+            cost, self._left(), certain=self.planner.seen_enough, helped=starting and not staffed
+        )
         if self.pump.engine is None:
             self._consider()
         return True

@@ -47,6 +47,7 @@ MOST_AT_ONCE = 1000  # items that one event loop has in flight, unless n_jobs sa
 COPY_BYTES_A_SECOND = 0.4e9  # pickled, through a socket, and unpickled
 CHEAP_SECONDS = 0.0002  # an item
 LEAST_SAMPLE_SECONDS = 0.0005
+LOOK_AGAIN_SECONDS = 0.01  # at how long items had no core: a look takes as long as many a batch of them
 
 
 class Planner:
@@ -74,6 +75,7 @@ class Planner:
         self._cap = options.n_jobs
         self._delay: Callable[[], float] | None = None  # seconds in which the calling thread had no core
         self._delay_began = 0.0
+        self._looked_at = 0.0
         if self.awaited is not None:
             self._check_that_it_is_awaited(self.awaited)
             self.explicit = ASYNCIO
@@ -154,17 +156,15 @@ class Planner:
         if self.may_move:
             self.watch.begins(items, self._seconds > LEAST_SAMPLE_SECONDS)
         self._modules = len(sys.modules)
-        tiny = self._batches > 0 and max(self._seconds, self._last[1]) < LEAST_SAMPLE_SECONDS
-        if (
-            self._delay is not None and not tiny
-        ):  # to look takes as long as tiny items do: the last look will do
-            self._delay_began = self._delay()
+        if self._delay is not None and time.monotonic() - self._looked_at > LOOK_AGAIN_SECONDS:
+            self._look_at_delay()
 
-    def _without_delay(self, seconds: float, cpu_seconds: float) -> float:
-        """The seconds that items took, without those in which a busy machine had no core for them."""
-        if self._delay is not None and cpu_seconds < WAITING_SHARE * seconds:
-            return max(cpu_seconds, seconds - (self._delay() - self._delay_began))
-        return seconds
+    def _look_at_delay(self) -> float:
+        """The seconds without a core since the last look."""
+        assert self._delay is not None
+        began, self._delay_began = self._delay_began, self._delay()
+        self._looked_at = time.monotonic()
+        return self._delay_began - began
 
     def asked_for(self) -> Plan:
         """The plan where the options leave no choice."""
@@ -192,7 +192,8 @@ class Planner:
         self.watch.ended()
         if self._items == 1 and not self._warmed_up:  # the first item often pays for imports and caches
             self._forget_sample()
-        seconds = self._without_delay(seconds, cpu_seconds)
+        if self._delay is not None and cpu_seconds < WAITING_SHARE * seconds:
+            seconds = max(cpu_seconds, seconds - self._look_at_delay())
         done = sum(outcome.stop - outcome.start for outcome in outcomes)
         self._items += done
         self._seconds += seconds
@@ -287,7 +288,9 @@ class Planner:
         if running is not None:
             count, so_far, computed = running
             items += count
-            seconds += self._without_delay(so_far, computed)
+            if self._delay is not None and computed < WAITING_SHARE * so_far:
+                so_far = max(computed, so_far - (self._delay() - self._delay_began))
+            seconds += so_far
             cpu_seconds += computed
         return Sample(max(1, items), max(seconds, 1e-9), cpu_seconds, self._late_share, self._transport)
 
