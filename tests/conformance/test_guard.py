@@ -288,14 +288,13 @@ def test_items_that_wait_may_redirect_their_output():
 
 
 def test_items_that_wait_for_one_connection_wait_for_each_other():
-    connection = sqlite3.connect(":memory:")
-
     def ask(x):
         on.nap(0, 0.005)
         return connection.execute("select ?", (x,)).fetchone()[0]
 
-    assert ac.map(ask, range(20)) == list(range(20))
-    assert "'connection' is a sqlite3.Connection" in str(ac.explain(ask, range(400)))
+    with contextlib.closing(sqlite3.connect(":memory:")) as connection:
+        assert ac.map(ask, range(20)) == list(range(20))
+        assert "'connection' is a sqlite3.Connection" in str(ac.explain(ask, range(400)))
 
 
 RATE = 3
