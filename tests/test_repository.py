@@ -165,6 +165,30 @@ def test_a_call_that_stays_here_loads_no_engine_and_no_pickle():
     assert in_a_fresh_interpreter(code) == "[]"
 
 
+def test_a_worker_process_imports_nothing_that_takes_long():
+    """Each of these takes milliseconds, of the some twenty in which a worker starts."""
+    slow = (
+        "typing",
+        "re",
+        "enum",
+        "collections.abc",
+        "inspect",
+        "logging",
+        "threading",
+        "traceback",
+        "socket",
+        "random",
+    )
+    code = f"""
+import allcores as ac
+def loaded(x):
+    import sys
+    return [name for name in {slow} if name in sys.modules]
+print(ac.map(loaded, [0], engine="processes", n_jobs=1)[0])
+"""
+    assert in_a_fresh_interpreter(code) == "[]"
+
+
 def test_importing_starts_no_thread_and_no_process():
     code = (
         "import allcores, os, psutil; me = psutil.Process(os.getpid())\n"

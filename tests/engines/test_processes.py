@@ -13,7 +13,6 @@ from allcores.core.combine import ABSENT, Collector, Reduction
 from allcores.core.events import ERROR, NODE, VALUES, ItemsDone, WorkerReady
 from allcores.engines.processes import shutdown
 from allcores.errors import RemoteError, RemoteTraceback, StartError, Unpicklable
-from allcores.processes import wire
 from allcores.processes.channel import Channel
 from allcores.processes.presence import inside_worker
 
@@ -436,10 +435,6 @@ def test_what_is_printed_comes_with_the_outcome_and_not_by_itself(capfd):
     printed = [each for event in done for outcome in event.outcomes for each in outcome.printed]
     assert sorted(printed) == [(index, 1, b"item %d\n" % index) for index in range(4)]
     assert capfd.readouterr() == ("", "")
-
-
-def test_the_events_and_the_wire_mean_the_same_kinds():
-    assert (wire.VALUES, wire.NODE, wire.ERROR) == (VALUES, NODE, ERROR)
 
 
 def test_pieces_for_a_busy_worker_share_a_write(monkeypatch):

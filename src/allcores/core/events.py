@@ -7,12 +7,9 @@ opaque here and stays so until the calling thread unpacks it.
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-VALUES = 0  # one body for each item of [start, stop)
-NODE = 1  # one reduced value for all of [start, stop)
-ERROR = 2  # the item `start` failed; the body is its exception
-
-LOGGED = 3  # besides descriptors 1 and 2, what an item says may be a log record
-WARNED = 4  # or a warning
+from allcores.core.kinds import ERROR as ERROR
+from allcores.core.kinds import NODE as NODE
+from allcores.core.kinds import VALUES as VALUES
 
 Printed = tuple[int, int, str | bytes]  # index of the item, descriptor or one of these, what was written
 

@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import struct
 
+from allcores.core.kinds import ERROR as ERROR
+from allcores.core.kinds import NODE as NODE
+from allcores.core.kinds import VALUES as VALUES
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -59,9 +63,6 @@ SETUP_HEAD = struct.Struct(
 EACH = 0  # a pickle of each item, behind their lengths
 TOGETHER = 1  # one pickle of all: a list or a range
 LETTERS = 2  # added to the form: instead of pickles there may be letters (see ``mail``)
-
-# The kinds of a run: the same numbers as in core.events, which imports more than a child should.
-VALUES, NODE, ERROR = 0, 1, 2
 
 
 class BrokenStream(Exception):

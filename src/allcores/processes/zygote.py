@@ -11,6 +11,7 @@ import os
 import select
 import sys
 import time
+import warnings  # noqa: F401  (workers need it: imported here it is imported once)
 
 from allcores.processes import child, wire
 from allcores.processes.template import Template

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 
-from allcores.core.events import LOGGED, WARNED
+from allcores.core.kinds import LOGGED, WARNED
 from allcores.tasks.pickling import PROTOCOL, dumps, loads
 
 TYPE_CHECKING = False
