@@ -189,22 +189,6 @@ def test_a_function_that_cannot_be_loaded_fails_its_own_call_alone(run, first):
     )
 
 
-@pytest.fixture
-def main(monkeypatch):
-    """Makes a ``__main__``."""
-    import sys
-    import types
-
-    module = types.ModuleType("__main__")
-    monkeypatch.setitem(sys.modules, "__main__", module)
-
-    def define(source):
-        exec(source, module.__dict__)
-        return module
-
-    return define
-
-
 def needed(told, function):
     told.define(told.dump_item((function, (), {}), 0)[1], 0)
 

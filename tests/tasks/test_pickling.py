@@ -13,19 +13,6 @@ from allcores.tasks import pickling
 from allcores.tasks.task import Task
 
 
-@pytest.fixture
-def main(monkeypatch):
-    """A ``__main__`` of its own."""
-    module = types.ModuleType("__main__")
-    monkeypatch.setitem(sys.modules, "__main__", module)
-
-    def define(source):
-        exec(source, module.__dict__)
-        return module
-
-    return define
-
-
 def task(function, kind="map", reduction=None):
     return Task(((kind, function),), reduction)
 

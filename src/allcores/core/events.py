@@ -11,7 +11,7 @@ from allcores.core.kinds import ERROR as ERROR
 from allcores.core.kinds import NODE as NODE
 from allcores.core.kinds import VALUES as VALUES
 
-Printed = tuple[int, int, str | bytes]  # index of the item, descriptor or one of these, what was written
+Printed = tuple[int, int, str | bytes]  # index of the item; descriptor, LOGGED or WARNED; what was written
 
 
 class Outcome(NamedTuple):

@@ -389,10 +389,9 @@ class Caller:
         self._batches.ran(seconds)
         self.planner.observe(items, outcomes, seconds, cpu_seconds)
         for outcome in outcomes:
-            if outcome.kind == ERROR and outcome.start - first < len(
-                items
-            ):  # else Ctrl-C came between two items
-                self._failed_items[outcome.start] = items[outcome.start - first]
+            number = outcome.start - first
+            if outcome.kind == ERROR and number < len(items):  # else Ctrl-C came between two items
+                self._failed_items[outcome.start] = items[number]
         self.pump.tell(happened.RanInline(outcomes, chunk, seconds, cpu_seconds))
         for outcome in outcomes:
             if outcome.kind == ERROR and issubclass(type(outcome.body), KeyboardInterrupt):
