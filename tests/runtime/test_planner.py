@@ -14,6 +14,7 @@ from allcores.options import checked
 from allcores.processes import pool
 from allcores.runtime import budget, rent
 from allcores.runtime.planner import Planner
+from allcores.runtime.processor import Away, Books
 from allcores.tasks.task import Task
 
 ITEM = 0.05  # seconds
@@ -66,6 +67,30 @@ def test_a_first_item_that_imports_is_all_that_explain_has_if_there_is_no_other(
     imports_something()
     observed(one, 1, 3.0)
     assert one.plan(100).seconds[INLINE] == pytest.approx(300)
+
+
+class Told(Books):
+    """Books in which something stands."""
+
+    def __init__(self, away: Away) -> None:
+        super().__init__()
+        self._told = away
+
+    def away(self, *, anew=False):
+        return self._told
+
+
+@pytest.mark.parametrize(
+    "away", [Away(0.0, 0.15), Away(0.15, 0.0)], ids=["threads of a library computed", "it had no core"]
+)
+def test_a_thread_that_sleeps_without_waiting_is_not_joined_by_others(away):
+    one = planner()
+    one._books = Told(away)
+    ran(one, 1, 0.2, 0.04)
+    assert one.plan(100).engine != THREADS
+    one._books = Told(Away(0.0, 0.0))
+    ran(one, 1, 2.0, 0.04)
+    assert one.plan(100).engine == THREADS
 
 
 def test_an_import_in_a_later_item_counts_like_any_work():

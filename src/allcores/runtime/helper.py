@@ -13,7 +13,7 @@ import time
 
 from allcores.runtime.importing import Imports
 from allcores.runtime.lateness import SLEEP_SECONDS, WARM_PATIENCE_SECONDS, Lateness, patience
-from allcores.runtime.machine import cpu_clock
+from allcores.runtime.processor import cpu_clock, own_threads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ class Helper:
             self._wake.set()
 
     def _help(self) -> None:
+        own_threads.add(threading.get_native_id())
         try:
             self._watch()
         except BaseException as error:  # for the caller to raise: this thread has nobody to tell
@@ -53,6 +54,8 @@ class Helper:
             pump.failure = error
             if pump.engine is not None:
                 pump.engine.ring()
+        finally:
+            own_threads.discard(threading.get_native_id())
 
     def _watch(self) -> None:
         caller, lateness = self._caller, Lateness()

@@ -7,7 +7,7 @@ import time
 
 from allcores.processes import presence
 from allcores.runtime.importing import Imports
-from allcores.runtime.machine import run_delay_clock
+from allcores.runtime.processor import run_delay_clock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,10 +6,6 @@ import functools
 import math
 import os
 import sys
-import threading
-import time
-from collections.abc import Callable
-from io import FileIO
 from typing import NamedTuple
 
 from allcores.runtime import cgroups
@@ -135,28 +131,3 @@ def _memory() -> tuple[int, int]:
         memory = psutil.virtual_memory()
         known = int(memory.total), int(memory.available)
     return known
-
-
-def cpu_clock() -> Callable[[], float]:
-    """A function that tells how many seconds this thread has computed; any thread may call it."""
-    if not hasattr(time, "pthread_getcpuclockid"):
-        return time.monotonic  # nobody can tell: then a thread counts as computing all the time
-    clock = time.pthread_getcpuclockid(threading.get_ident())
-    return lambda: time.clock_gettime(clock)
-
-
-def run_delay_clock() -> Callable[[], float]:
-    """A function that tells how many seconds this thread was ready to run and had no core; any thread may call it.
-
-    The kernel's scheduler counts it (`schedstat`); where it does not, 0.
-    """
-    path = f"/proc/self/task/{threading.get_native_id()}/schedstat"
-
-    def seconds() -> float:
-        try:
-            with FileIO(path) as file:  # not a bare descriptor, which Ctrl-C could leave open
-                return int(file.read(100).split()[1]) / 1e9
-        except (OSError, IndexError):
-            return 0.0
-
-    return seconds

@@ -25,7 +25,8 @@ from allcores.errors import Unpicklable
 from allcores.options import Options
 from allcores.processes import presence
 from allcores.runtime import budget, rent
-from allcores.runtime.machine import gil_enabled, run_delay_clock
+from allcores.runtime.machine import gil_enabled
+from allcores.runtime.processor import Books
 from allcores.runtime.surround import shares_generators
 from allcores.runtime.watch import Watch
 from allcores.tasks.coroutines import awaited_stage
@@ -34,7 +35,7 @@ from allcores.tasks.task import Task
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from contextvars import Context
 
     from allcores.core.events import Outcome
@@ -73,9 +74,7 @@ class Planner:
         self._start: Start | None = None
         self._missed_seconds = 0.0  # what workers that are there already would have saved
         self._cap = options.n_jobs
-        self._delay: Callable[[], float] | None = None  # seconds in which the calling thread had no core
-        self._delay_began = 0.0
-        self._looked_at = 0.0
+        self._books: Books | None = None  # of the calling thread
         if self.awaited is not None:
             self._check_that_it_is_awaited(self.awaited)
             self.explicit = ASYNCIO
@@ -148,23 +147,24 @@ class Planner:
         return (1, 1) if foreign else (self.seats.free(), MOST_WAITING)
 
     def watch_this_thread(self) -> None:
-        """From now on, time in which items had no core to run on does not count as waiting."""
-        self._delay = run_delay_clock()
+        """From now on, time in which items had no core, or libraries' threads computed, does not count as waiting."""
+        self._books = Books()
 
     def item_begins(self, items: Sequence[Any] = ()) -> None:
         """The calling thread is about to run items."""
         if self.may_move:
             self.watch.begins(items, self._seconds > LEAST_SAMPLE_SECONDS)
         self._modules = len(sys.modules)
-        if self._delay is not None and time.monotonic() - self._looked_at > LOOK_AGAIN_SECONDS:
-            self._look_at_delay()
+        if self._books is not None:
+            self._books.begin(LOOK_AGAIN_SECONDS)
 
-    def _look_at_delay(self) -> float:
-        """The seconds without a core since the last look."""
-        assert self._delay is not None
-        began, self._delay_began = self._delay_began, self._delay()
-        self._looked_at = time.monotonic()
-        return self._delay_began - began
+    def _at_work(self, seconds: float, cpu_seconds: float, *, over: bool) -> tuple[float, float]:
+        """What items took, and what they computed: a thread that had no core, or was helped, did not wait."""
+        if self._books is None or cpu_seconds >= WAITING_SHARE * seconds:
+            return seconds, cpu_seconds
+        away = self._books.away(anew=over)
+        seconds = max(cpu_seconds, seconds - away.without_core_seconds)
+        return seconds, min(seconds, cpu_seconds + away.helped_seconds)
 
     def asked_for(self) -> Plan:
         """The plan where the options leave no choice."""
@@ -192,8 +192,7 @@ class Planner:
         self.watch.ended()
         if self._items == 1 and not self._warmed_up:  # the first item often pays for imports and caches
             self._forget_sample()
-        if self._delay is not None and cpu_seconds < WAITING_SHARE * seconds:
-            seconds = max(cpu_seconds, seconds - self._look_at_delay())
+        seconds, cpu_seconds = self._at_work(seconds, cpu_seconds, over=True)
         done = sum(outcome.stop - outcome.start for outcome in outcomes)
         self._items += done
         self._seconds += seconds
@@ -288,8 +287,7 @@ class Planner:
         if running is not None:
             count, so_far, computed = running
             items += count
-            if self._delay is not None and computed < WAITING_SHARE * so_far:
-                so_far = max(computed, so_far - (self._delay() - self._delay_began))
+            so_far, computed = self._at_work(so_far, computed, over=False)
             seconds += so_far
             cpu_seconds += computed
         return Sample(max(1, items), max(seconds, 1e-9), cpu_seconds, self._late_share, self._transport)
