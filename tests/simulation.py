@@ -15,6 +15,7 @@ from allcores.tasks.task import MAP, Task
 from allcores.testing import FLUSH_SECONDS, DiesAt, DiesOn, Fault, Hangs, ItemEnded, Parcel, SimEngine
 
 MOST_STEPS = 100_000  # no simulated job takes so many
+CALLER = -1
 
 
 class Flaky(Exception):
@@ -46,6 +47,7 @@ class Referee:
         self.stop: int | None = None
         self.most = 0
         self.busy = 0  # workers that hold pieces
+        self.answered: set[int] = set()
         self.caller_runs = False
         self.consumed = 0
         self.held_bytes = 0
@@ -115,6 +117,8 @@ class Referee:
                 assert not inline or self.busy < max(1, self.most), "the caller takes a seat that is taken"
             case happened.CallerWaits():
                 self.caller_runs = False
+            case happened.WorkerReady(worker):
+                self.answered.add(worker)
             case happened.Closing():
                 self.stop = -1
 
@@ -145,14 +149,15 @@ class Referee:
             case do.Forget(chunk):
                 assert self.open_items.pop(chunk) == 0
                 self.held_bytes -= self.payload_bytes.pop(chunk)
-            case do.RunHere():
-                self.alive = {}
-                self.holder = {}
-                self.busy = 0
+            case do.RunHere(chunk, start, stop):
+                self._check_run_here(chunk, start, stop)
 
     def _check_send(self, worker: int, chunk: int, start: int, stop: int) -> None:
         assert worker in self.alive, "sent to a worker that is dead or was never booted"
         assert worker not in self.killed, "sent to a worker that is being killed"
+        assert worker in self.answered or not self.rules.may_run_here, (
+            "sent to a worker that may be long in coming"
+        )
         assert start < stop
         assert self.stop is None or start < self.stop, "started behind the earliest error"
         for item in range(start, stop):
@@ -166,6 +171,21 @@ class Referee:
         pieces.append(Piece(chunk, start, stop))
         assert len(pieces) <= chunks.MOST_AT_HAND
         assert self.busy + self.caller_runs <= self.most, "more run at once than n_jobs allows"
+
+    def _check_run_here(self, chunk: int, start: int, stop: int) -> None:
+        assert self.rules.may_run_here
+        gave_up = not self.scheduler.workers
+        if gave_up:
+            self.alive, self.holder, self.busy = {}, {}, 0
+        assert len(self.answered & self.alive.keys()) < self.most, (
+            "the caller is given work that workers wait for"
+        )
+        for item in range(start, stop):
+            assert self.chunk_of[item] == chunk
+            assert item not in self.settled, "a settled item is run again"
+            assert item not in self.holder, "a worker has it"
+            assert gave_up or not self.failures[item], "the caller is given what may have killed a worker"
+            self.holder[item] = CALLER
 
     def _check_settled(self, start: int, stop: int, chunk: int | None) -> None:
         for item in range(start, stop):
@@ -269,7 +289,8 @@ class Simulation:
                 break
             if not (self.case.helps and self._run_inline()):
                 self._post(happened.CallerWaits())
-                self._step(None)
+                if not self.here:
+                    self._step(None)
         else:
             raise AssertionError("the job does not end")
         return Report(self.results, self.engine.now(), self.settings, self.referee, self.pulled)

@@ -159,7 +159,7 @@ def explain(
 
     Example:
         >>> import allcores as ac
-        >>> ac.explain(abs, range(1000)).engine
+        >>> ac.explain(abs, [-1, 2, -3]).engine
         'inline'
     """
     from allcores.runtime.explain import explained

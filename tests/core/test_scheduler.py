@@ -262,6 +262,45 @@ def test_where_no_worker_can_be_had_the_caller_gets_every_open_item_back():
     assert scheduler.wanted(9) == (0, 0)
 
 
+def sent(commands):
+    return [command for command in commands if isinstance(command, do.Send)]
+
+
+def offered_cold(**rules):
+    """Two chunks are at hand for two workers that have not answered; the caller could run them as well."""
+    scheduler = Scheduler(Rules(length=6, chunksize=3, may_run_here=True, **rules))
+    scheduler.handle(happened.Planned(2, 2), 0.0)
+    assert scheduler.wanted(0) == (3, 1)
+    commands = [
+        *scheduler.handle(happened.Offered(0, 3), 0.0),
+        *scheduler.handle(happened.Offered(3, 3), 0.0),
+    ]
+    assert not sent(commands)
+    scheduler.handle(happened.SourceEnded(), 0.0)
+    return scheduler
+
+
+def test_what_the_caller_could_run_goes_to_no_worker_that_may_be_long_in_coming():
+    scheduler = offered_cold()
+    assert sent(scheduler.handle(happened.WorkerReady(1), 0.0)) == [do.Send(1, 0, 0, 3)]
+    assert sent(scheduler.handle(happened.WorkerReady(0), 0.0)) == [do.Send(0, 3, 3, 6)]
+
+
+def test_a_caller_with_nothing_else_to_do_runs_what_was_at_hand_for_workers_that_have_not_answered():
+    scheduler = offered_cold()
+    assert scheduler.handle(happened.CallerWaits(), 0.0) == [do.RunHere(0, 0, 3)]
+    scheduler.handle(happened.CallerLeft(inline=True), 0.0)
+    assert sent(scheduler.handle(happened.WorkerReady(0), 0.0)) == [do.Send(0, 3, 3, 6)]
+
+
+def test_a_caller_is_never_given_what_may_have_killed_a_worker():
+    scheduler = offered_cold(retries=3)
+    scheduler.handle(happened.WorkerReady(1), 0.0)
+    scheduler.handle(happened.WorkerLost(1, 1, 9, None, "it was killed"), 0.0)
+    commands = scheduler.handle(happened.CallerWaits(), 0.0)
+    assert do.RunHere not in [type(command) for command in commands]
+
+
 def test_no_more_workers_are_started_than_there_are_items():
     scheduler = Scheduler(Rules(length=3))
     booted = scheduler.handle(happened.Planned(8, 8), 0.0)

@@ -11,7 +11,6 @@ order of their items, without the item that it was running.
 from __future__ import annotations
 
 import heapq
-from collections import deque
 
 from allcores.core import chunks
 from allcores.core import commands as do
@@ -20,6 +19,7 @@ from allcores.core.events import ERROR, Outcome
 from allcores.core.growth import Growth
 from allcores.core.loads import Loads
 from allcores.core.rules import Rules
+from allcores.core.staff import Piece, Worker
 from allcores.core.trend import Trend
 from allcores.core.waiting import Waiting
 from allcores.errors import StartError
@@ -30,29 +30,6 @@ TAIL_ITEMS = 16  # for each worker: what comes before these fills everybody's ti
 DEFAULT_WINDOW_SECONDS = 1.0
 LEAST_WINDOW_ITEMS = 256
 MOST_WINDOW_ITEMS = 1_000_000
-
-
-class Piece:
-    """The items [next, stop) of the chunk that starts at ``chunk``, on their way."""
-
-    __slots__ = ("chunk", "next", "stop")
-
-    def __init__(self, chunk: int, start: int, stop: int) -> None:
-        self.chunk = chunk
-        self.next = start
-        self.stop = stop
-
-
-class Worker:
-    """What the scheduler knows of one worker."""
-
-    __slots__ = ("check_at", "doomed", "pieces", "ready")
-
-    def __init__(self) -> None:
-        self.ready = False
-        self.pieces: deque[Piece] = deque()
-        self.doomed: int | None = None  # the item for whose timeout it is being killed
-        self.check_at: float | None = None  # when the running item may have run too long
 
 
 class Scheduler:
@@ -136,6 +113,8 @@ class Scheduler:
             size = chunks.to_leaf(pulled, size, cost)
         depth = TAIL_ITEMS if self._tail_is_long() else self._depth(size)
         lacking = (self._loads.room(depth) if self._workers else depth) - len(self._waiting)
+        if self.rules.may_run_here and not self.rules.bounded:  # at hand for those who have not answered yet
+            lacking += depth * (len(self._workers) - self._ready_workers)
         if lacking <= 0:
             return 0, 0
         room = self.room(pulled)
@@ -270,7 +249,8 @@ class Scheduler:
             number = self._booted
             self._booted += 1
             self._workers[number] = Worker()
-            self._loads.add(number)
+            if not self.rules.may_run_here:
+                self._loads.add(number)
             commands.append(do.Boot(number))
 
     def _worker_ready(self, event: happened.WorkerReady, now: float, commands: list[do.Command]) -> None:
@@ -279,6 +259,8 @@ class Scheduler:
             return
         worker.ready = True
         self._ready_workers += 1
+        if self.rules.may_run_here:
+            self._loads.add(event.worker)
         if worker.pieces and self.rules.timeout is not None:
             worker.check_at = now + self.rules.timeout
         self._dispatch(now, commands)
@@ -322,7 +304,7 @@ class Scheduler:
         worker = self._workers.pop(event.worker, None)
         if worker is None:
             return
-        if worker.doomed is None:
+        if worker.doomed is None and (worker.ready or not self.rules.may_run_here):
             self._loads.remove(event.worker, len(worker.pieces))
         self._ready_workers -= worker.ready
         self._in_flight -= len(worker.pieces)
@@ -426,11 +408,21 @@ class Scheduler:
     def _caller_waits(self, event: happened.CallerWaits, now: float, commands: list[do.Command]) -> None:
         self._caller_runs = False
         self._dispatch(now, commands)
+        lost_none = self._booted == len(self._workers)  # else what waits may be what has killed a worker
+        if self.rules.may_run_here and self._waiting and lost_none and not self.staffed:
+            start, stop, chunk = piece = self._waiting.first
+            if self.stop is None or start < self.stop:
+                self._waiting.remove(piece)
+                commands.append(do.RunHere(chunk, start, stop))
 
     # -- dispatch -------------------------------------------------------------------------------------
 
     def _dispatch(self, now: float, commands: list[do.Command]) -> None:
-        """Gives waiting pieces, the earliest or the longest first, to the workers that hold the fewest."""
+        """Gives waiting pieces, the earliest or the longest first, to the workers that hold the fewest.
+
+        Where the caller may run them itself, none goes to a worker that has not answered: it may take long to come,
+        and what it holds nobody else can run.
+        """
         while self._waiting:
             start, stop, chunk = piece = self._next_piece()
             if self.stop is not None and start >= self.stop:

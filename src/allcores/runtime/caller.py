@@ -243,7 +243,9 @@ class Caller:
             if waits and self._seated:
                 self._seated = False
                 pump.post(happened.CallerWaits())
-            if pump.here or (waits and pump.scheduler.idle and pump.scheduler.wake_at() is None):
+            if pump.here:
+                return
+            if waits and pump.scheduler.idle and pump.scheduler.wake_at() is None:
                 timeout = 0.05  # the helper is about to offer what it pulled
             pump.step(timeout)
 
