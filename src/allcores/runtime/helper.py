@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 REACTOR_PATIENCE_SECONDS = 0.005
 TURN_SECONDS = 0.05
 PARK_AFTER_SECONDS = 0.1
+OVERDUE = 1.5  # times as long as items of the known cost take
 
 
 class Helper:
@@ -88,7 +89,11 @@ class Helper:
         if not caller.runs_items or caller.source.ended:
             time.sleep(REACTOR_PATIENCE_SECONDS)
             return
-        wait = since + patience(caller.pump.scheduler.cost.each is None) - time.monotonic()
+        each = caller.pump.scheduler.cost.each
+        quiet_seconds = patience(each is None)
+        if each is not None and lateness.share is not None:  # what is known of them holds until they are overdue
+            quiet_seconds = max(quiet_seconds, OVERDUE * each * caller.runs_items)
+        wait = since + quiet_seconds - time.monotonic()
         if wait > 0:
             time.sleep(wait)
             return

@@ -74,17 +74,17 @@ def run_items(
     remaining = iter(items) if proceed is None else _while(proceed, items)
     for item in remaining:
         try:
-            run, append = task.run, outputs.append
+            run = task.run
             if begin is not None:
                 begin(start + len(outputs))
-            append(run(item))
+            outputs.append(run(item))
             if begin is None:
                 for item in remaining:  # the loop itself, with as little around it as can be
-                    append(run(item))
+                    outputs.append(run(item))
             else:
                 for item in remaining:
                     begin(start + len(outputs))
-                    append(run(item))
+                    outputs.append(run(item))
         except BaseException as raised:
             error: BaseException | None = raised
             if attempts.retries and not issubclass(type(raised), KeyboardInterrupt):
