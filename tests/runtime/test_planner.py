@@ -108,7 +108,7 @@ def test_a_call_that_stays_only_for_the_start_of_workers_starts_them_for_the_nex
     ran(one, 2, 2 * ITEM)
     assert one.plan(20).engine == INLINE
     assert not pool.is_warm()
-    one.prepare_for_the_next_call()
+    one.pay_the_rent()
     zygote = pool._pool.zygote
     assert zygote is not None
     assert zygote.alive()
@@ -121,7 +121,6 @@ def test_what_small_calls_lose_adds_up_to_a_start(monkeypatch):
         one = planner()
         ran(one, 2, 0.01)
         assert one.plan(6).engine == INLINE
-        one.prepare_for_the_next_call()
         one.pay_the_rent()
         calls += 1
         assert calls < 100
@@ -133,7 +132,6 @@ def test_a_call_that_workers_would_not_help_starts_none(monkeypatch):
     one = planner()
     ran(one, 2, 2 * ITEM)
     assert one.plan(1000).engine == INLINE
-    one.prepare_for_the_next_call()
     one.pay_the_rent()
     assert pool._pool.zygote is None
     assert not rent.is_due(1e-9)

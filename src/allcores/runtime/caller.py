@@ -411,8 +411,6 @@ class Caller:
     def _follow(self, plan: Plan) -> None:
         if plan.engine != INLINE:
             self.launch(plan.engine, plan.n_jobs, plan.most_jobs)
-        else:
-            self.planner.prepare_for_the_next_call()
 
     def _better_here(self) -> bool:
         """Whether, after what ran here while workers started, the rest is better run here after all."""

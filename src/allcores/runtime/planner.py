@@ -301,20 +301,19 @@ class Planner:
 
     # -- rent or buy ----------------------------------------------------------------------------------
 
-    def prepare_for_the_next_call(self) -> None:
-        """Where calls stay here only because workers would take too long to start, they are started beside them.
+    def pay_the_rent(self) -> None:
+        """The job is over, and nothing moved; where that was only for the start of workers, it is made for the next.
 
         That is the rule of who may rent skis or buy them: buy once the rent that was paid for nothing, in this
-        call and those before, has reached the price. The price is what a start takes from the calling thread.
+        call and those before, has reached the price. The price is what a start takes from the calling thread. It is
+        made now and not before: while it goes on, a library's imports say, it slows what runs beside it.
         """
-        if rent.is_due(self._missed_seconds) and not self._workers_start().begun():
+        if not rent.is_due(self._missed_seconds):
+            rent.pay(self._missed_seconds)
+        elif not presence.at_the_end() and not self._workers_start().begun():
             with contextlib.suppress(OSError):  # a call that needs workers will say why there are none
                 self._workers_start().begin()
                 rent.forget()
-
-    def pay_the_rent(self) -> None:
-        """The job is over: what it could have gained from workers that were there counts for the next."""
-        rent.pay(self._missed_seconds)
 
 
 def engine_named(

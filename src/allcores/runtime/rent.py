@@ -2,7 +2,7 @@
 
 A call that stays inline only because workers would take too long to start pays rent: the time that it would have
 saved with workers that are warm. Once that adds up to many times what a start takes from the calling thread (it
-goes on in the background), the start is bought, for the calls to come.
+goes on in the background, once the call is over), the start is bought, for the calls to come.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def pay(seconds: float) -> None:
 
 
 def is_due(seconds: float) -> bool:
-    """Whether workers should be started now, by a call that is losing so much.
+    """Whether workers should be started now, after a call that has lost so much.
 
     >>> is_due(0.0), is_due(10 * PRICE_SECONDS)
     (False, True)
