@@ -52,6 +52,11 @@ def is_over() -> bool:
     return _pool.over
 
 
+def is_starting() -> bool:
+    """Whether a start goes on in the background."""
+    return _pool.zygote is not None and _pool.zygote.alive() and not _pool.zygote.ready()
+
+
 def is_warm() -> bool:
     """Whether the next function's workers will be there soon."""
     return bool(_pool.idle) or (_pool.zygote is not None and _pool.zygote.alive() and _pool.zygote.ready())

@@ -42,6 +42,11 @@ def is_warm() -> bool:
     return _pool_says("is_warm")
 
 
+def is_starting() -> bool:
+    """Whether workers that no call waits for start in the background."""
+    return _pool_says("is_starting")
+
+
 def _pool_says(question: str) -> bool:
     pool = sys.modules.get("allcores.processes.pool")
     ask = getattr(pool, question, None)  # missing while another thread is importing the module
