@@ -39,7 +39,9 @@ def main(name: str, part: str, *flags: str) -> None:
 def compare(case: Case) -> dict[str, Any]:
     """Cold, serial, warm, and whether the answers are the same."""
     cold_seconds, cold = timed(case.parallel)
-    while presence.is_starting():  # what a call begins for the next one would slow the loop, and flatter the comparison
+    while (
+        presence.is_starting()
+    ):  # what a call begins for the next one would slow the loop, and flatter the comparison
         time.sleep(0.01)
     serial_seconds, serial = timed(case.serial)
     cold_is_same = same(cold, serial)
