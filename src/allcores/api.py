@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
-from typing import Any, TypeVar
 
 from allcores.core.plan import Plan
 from allcores.options import Options, checked, seed_numbers, whole
@@ -17,7 +16,11 @@ from allcores.tasks.surroundings import generator
 from allcores.tasks.task import MAP, STARMAP, Task
 from allcores.tasks.tracebacks import users_frames_only, users_frames_only_awaited
 
-Result = TypeVar("Result")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeVar
+
+    Result = TypeVar("Result")
 
 
 @users_frames_only

@@ -10,7 +10,6 @@ from collections import deque
 from concurrent.futures import Future
 from itertools import islice
 from types import FunctionType
-from typing import Any, TypeVar
 
 from allcores.errors import AllcoresError, Unpicklable
 from allcores.options import checked, positive, possible_seats
@@ -23,10 +22,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from types import TracebackType
+    from typing import Any, TypeVar
 
     from allcores.engines.base import Engine
 
-Result = TypeVar("Result")
+    Result = TypeVar("Result")
 
 ENGINES = ("auto", "processes", "threads")
 MOST_DEFAULT_THREADS = 32  # as in concurrent.futures: threads are for what waits

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable, Mapping, Set
-from typing import Any, NamedTuple
 
+from allcores.core.records import NamedTuple
 from allcores.defaults import with_defaults
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 MOST_JOBS = 65_536
 MOST_WAIT_SECONDS = 604_800.0

@@ -7,7 +7,6 @@ import functools
 import operator
 import weakref
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable
-from typing import Any
 
 from allcores.core.combine import ABSENT, Collector, Reduction, StepFailed
 from allcores.core.events import NODE
@@ -22,11 +21,13 @@ from allcores.tasks.tracebacks import leave_out_ours, users_frames_only
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from allcores.runtime.asynchronous import Job
 
-_MISSING: Any = object()
+    Values = Generator[Any, None, None]
 
-Values = Generator[Any, None, None]
+_MISSING: Any = object()
 
 
 def par(items: Iterable[Any], /, **options: Any) -> Stream:

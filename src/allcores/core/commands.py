@@ -3,9 +3,8 @@
 Rule of this file: imperative, no behaviour.
 """
 
-from typing import NamedTuple
-
 from allcores.core.events import Outcome
+from allcores.core.records import NamedTuple
 
 
 class Boot(NamedTuple):

@@ -4,12 +4,19 @@ Rule of this file: past tense, no behaviour, and nothing that is opened: the ``b
 opaque here and stays so until the calling thread unpacks it.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
-from typing import Any, NamedTuple
 
 from allcores.core.kinds import ERROR as ERROR
 from allcores.core.kinds import NODE as NODE
 from allcores.core.kinds import VALUES as VALUES
+from allcores.core.records import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 Printed = tuple[int, int, str | bytes]  # index of the item; descriptor, LOGGED or WARNED; what was written
 

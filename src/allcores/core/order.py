@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Generic, TypeVar
 
-Thing = TypeVar("Thing")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
-class InOrder(Generic[Thing]):
+class InOrder:
     """Holds back what belongs to later items until everything before it has been taken.
 
     Example:
@@ -20,13 +21,13 @@ class InOrder(Generic[Thing]):
 
     def __init__(self) -> None:
         self._next = 0
-        self._held: dict[int, tuple[int, Thing]] = {}
+        self._held: dict[int, tuple[int, Any]] = {}
 
-    def put(self, start: int, stop: int, thing: Thing) -> None:
+    def put(self, start: int, stop: int, thing: Any) -> None:
         """Takes in what belongs to the items [start, stop)."""
         self._held[start] = (stop, thing)
 
-    def take(self) -> Thing | None:
+    def take(self) -> Any:
         """What belongs to the next items, or None while that is missing."""
         if self._next not in self._held:
             return None
@@ -37,22 +38,22 @@ class InOrder(Generic[Thing]):
         """Whether everything before this item has been taken."""
         return start == self._next
 
-    def rest(self) -> list[Thing]:
+    def rest(self) -> list[Any]:
         """Everything that is still held, by index."""
         return [self._held[start][1] for start in sorted(self._held)]
 
 
-class AsFinished(Generic[Thing]):
+class AsFinished:
     """Hands everything on in the order in which it came."""
 
     def __init__(self) -> None:
-        self._held: deque[Thing] = deque()
+        self._held: deque[Any] = deque()
 
-    def put(self, start: int, stop: int, thing: Thing) -> None:
+    def put(self, start: int, stop: int, thing: Any) -> None:
         """Takes in what belongs to the items [start, stop)."""
         self._held.append(thing)
 
-    def take(self) -> Thing | None:
+    def take(self) -> Any:
         """What came first, or None."""
         return self._held.popleft() if self._held else None
 
@@ -60,6 +61,6 @@ class AsFinished(Generic[Thing]):
         """Whether nothing waits to be taken."""
         return not self._held
 
-    def rest(self) -> list[Thing]:
+    def rest(self) -> list[Any]:
         """Everything that is still held."""
         return list(self._held)

@@ -6,7 +6,7 @@ costs no time of its own; it only delays when the others join in.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from allcores.core.records import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,9 +6,12 @@ Rule of this file: what was printed travels with the outcome of its item and is 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from allcores.core.events import Outcome, Printed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def shared_out(outcomes: list[Outcome], printed: Sequence[Printed]) -> list[Outcome]:

@@ -21,7 +21,6 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from heapq import heappop, heappush
-from typing import Any
 
 from allcores.core.events import (
     ERROR,
@@ -43,6 +42,11 @@ from allcores.tasks.output import Sink
 from allcores.tasks.run import note_item, reduced
 from allcores.tasks.task import Task
 from allcores.tasks.tracebacks import stack_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 LAST_CHARACTERS = 4096  # of what an item has printed that is cancelled
 LAST_WORDS_SECONDS = 2.0  # for cancelled coroutines to end

@@ -5,11 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from queue import Empty, SimpleQueue
-from typing import Any, NamedTuple
 
 from allcores.core.events import Event, Outcome
+from allcores.core.records import NamedTuple
 from allcores.engines.base import Payload
 from allcores.tasks import generators
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 FLUSH_SECONDS = 0.002
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Any
 
 from allcores.core.events import ERROR, NODE, VALUES, Event, Outcome, StartFailed, WorkerLost, WorkerReady
 from allcores.engines.packed import Each, Together
@@ -20,6 +19,7 @@ from allcores.tasks.told import Job, Lasting
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
     from allcores.engines.base import Payload
     from allcores.processes.crew import Crew

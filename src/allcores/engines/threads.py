@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Sequence
 from queue import SimpleQueue
-from typing import Any
 
 from allcores.core.events import ItemsDone, StartFailed, WorkerReady
 from allcores.engines.base import Payload
@@ -21,6 +20,10 @@ from allcores.tasks import inner_threads, place
 from allcores.tasks.output import run_keeping
 from allcores.tasks.run import reduced
 from allcores.tasks.task import Task
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class Seat:

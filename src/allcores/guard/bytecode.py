@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import opcode
 from _opcode import stack_effect  # type: ignore[import-not-found]
-from typing import NamedTuple
+
+from allcores.core.records import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

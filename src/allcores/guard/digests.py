@@ -15,7 +15,13 @@ from __future__ import annotations
 
 import sys
 from itertools import islice
-from typing import Any, NamedTuple
+
+from allcores.core.records import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 MOST_ELEMENTS = 40  # of all values together: some ten microseconds
 MOST_ATTRIBUTES = 200  # of one object, whose names are taken

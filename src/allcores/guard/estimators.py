@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from allcores.guard.things import UNKNOWN, lookup
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 PROTOCOL = ("fit", "get_params")  # who has both keeps what it has learned in its attributes
 WRITES = frozenset(("fit", "partial_fit", "fit_transform", "fit_predict", "set_params"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
 
 from allcores.guard import symbols
 from allcores.guard.bytecode import Instruction, net_effect
@@ -27,6 +26,7 @@ from allcores.guard.symbols import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from allcores.guard.summary import Reading
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from allcores.guard import estimators, mutators, thread_safe
 from allcores.guard.following import SPREAD
 from allcores.guard.mutators import function_name, is_class, type_name
@@ -26,6 +24,7 @@ from allcores.guard.things import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import CodeType
+    from typing import Any
 
 
 def is_plain_data(value: Any, depth: int = 0) -> bool:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 REMEDY = (
     "In another process this changes a copy, and what is written is lost here. Return the value instead, "

@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any
 
 from allcores.guard.symbols import CONST, Symbol
 from allcores.guard.things import ITEM_ROOT, UNKNOWN, Thing
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 LOOKS_UP_NAMES = (eval, exec, globals)
 

@@ -7,8 +7,6 @@ has either in its reach is not run in threads by ``engine="auto"``, also where i
 
 from __future__ import annotations
 
-from typing import Any
-
 from allcores.guard.mutators import full_name, full_type_name, type_name
 from allcores.guard.things import (
     ITEM_ROOT,
@@ -21,6 +19,11 @@ from allcores.guard.things import (
     is_users_module,
     lookup,
 )
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 # What is set, and by which calls; modules as they call themselves, without a leading underscore.
 _BY_WHAT = {

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import Any, NamedTuple
 
+from allcores.core.records import NamedTuple
 from allcores.guard import estimators, mutators, symbols, thread_safe
 from allcores.guard.following import SPREAD
 from allcores.guard.judging import (
@@ -39,6 +39,7 @@ from allcores.guard.whereabouts import Whereabouts
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import CodeType
+    from typing import Any
 
 DEEPEST_CALL = 3
 MOST_CALLS = 300  # of all functions together

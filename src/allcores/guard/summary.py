@@ -7,8 +7,7 @@ on nothing but the code, so it is made once.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+from allcores.core.records import NamedTuple
 from allcores.guard import symbols
 from allcores.guard.bytecode import Handler, Instruction, handlers, instructions, net_effect, variable_names
 from allcores.guard.following import FOLLOWED, unknown

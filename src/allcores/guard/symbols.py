@@ -17,9 +17,11 @@ A symbol is a tuple whose first element is its kind::
 
 from __future__ import annotations
 
-from typing import Any
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
-Symbol = tuple[Any, ...]
+Symbol = tuple["Any", ...]
 
 FRESH, CONST, PARAM, GLOBAL, FREE, IMPORT = "fresh", "const", "param", "global", "free", "import"
 ATTR, ITEM, CALL, TUPLE, FUNCTION, EITHER = "attr", "item", "call", "tuple", "function", "either"

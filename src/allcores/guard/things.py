@@ -8,9 +8,14 @@ from __future__ import annotations
 import os
 import sys
 from functools import cache
-from typing import Any, NamedTuple
 
+from allcores.core.records import NamedTuple
 from allcores.guard.mutators import is_class
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 UNKNOWN: Any = type("Unknown", (), {"__repr__": lambda self: "UNKNOWN"})()
 MODULE: Any = type(os)

@@ -7,7 +7,7 @@ BLAS computes (``dot``, ``@``, ``linalg``) are missing on purpose, since they ke
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from allcores.core.records import NamedTuple
 
 
 class Entry(NamedTuple):

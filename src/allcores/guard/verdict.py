@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
-
+from allcores.core.records import NamedTuple
 from allcores.guard.judging import is_plain_data
 from allcores.guard.reach import Finding, Reach
 from allcores.guard.things import ITEM_ROOT, UNKNOWN, Thing
 from allcores.tasks.task import FILTER, FLAT_MAP, STARMAP, Task
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class Verdict(NamedTuple):

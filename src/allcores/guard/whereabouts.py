@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from allcores.guard import mutators, other_interpreter, process_wide
 from allcores.guard.mutators import type_name
 from allcores.guard.symbols import Symbol
 from allcores.guard.things import UNKNOWN, Thing
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class Whereabouts:

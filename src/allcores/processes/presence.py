@@ -47,6 +47,11 @@ def is_starting() -> bool:
     return _pool_says("is_starting")
 
 
+def is_loaded() -> bool:
+    """Whether what starts workers has been imported."""
+    return "allcores.processes.pool" in sys.modules
+
+
 def _pool_says(question: str) -> bool:
     pool = sys.modules.get("allcores.processes.pool")
     ask = getattr(pool, question, None)  # missing while another thread is importing the module

@@ -10,9 +10,12 @@ import contextvars
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from typing import Any
 
 from allcores.runtime.source import Source, Steps, is_async, is_random_access
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class AsyncSource(Source):

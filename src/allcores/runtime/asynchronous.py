@@ -10,7 +10,6 @@ import asyncio
 import contextvars
 from collections.abc import AsyncGenerator, Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 from allcores.errors import AllcoresError
 from allcores.runtime import partial
@@ -19,6 +18,10 @@ from allcores.runtime.caller import Caller
 from allcores.runtime.source import Source, is_async
 from allcores.runtime.users_line import call_for, users_line
 from allcores.tasks.tracebacks import leave_out_ours
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class Abandoned(AllcoresError):

@@ -1,9 +1,8 @@
 """The calling thread's half of a job.
 
 It pulls the input, packs chunks, runs items itself while that is best, opens results and hands them to the user,
-all in the user's own thread, so that errors of the input, of pickling and of callbacks surface in the user's
-own frame. When nothing of this is left to do it drives the pump. While it is inside user code (an inline item,
-or the consumer of a stream) its helper thread may drive the pump and feed it.
+all in the user's own thread, so that errors of the input, of pickling and of callbacks surface in the user's own
+frame. Else it drives the pump; while it is inside user code its helper thread may do that, and feed it.
 """
 
 from __future__ import annotations
@@ -14,8 +13,6 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
-from typing import Any
 
 from allcores.core import events as happened
 from allcores.core.batches import Batches
@@ -40,6 +37,11 @@ from allcores.tasks.coroutines import Begun, blocking, probing
 from allcores.tasks.output import show, shown
 from allcores.tasks.run import Attempts
 from allcores.tasks.task import Task
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Sequence
+    from typing import Any
 
 GRACE_SECONDS = 0.02  # for workers to end the item that they run when nobody wants it any more
 ENOUGH_ITEMS = 1000

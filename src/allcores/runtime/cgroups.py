@@ -11,7 +11,8 @@ and a machine may mount both: whatever file is there is heard.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+
+from allcores.core.records import NamedTuple
 
 Read = Callable[[str], str | None]
 

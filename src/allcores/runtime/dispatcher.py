@@ -14,9 +14,9 @@ import os
 import threading
 from collections import deque
 from concurrent.futures import Future, InvalidStateError
-from typing import Any, NamedTuple
 
 from allcores.core.events import ERROR, VALUES, Offered, Outcome, Planned
+from allcores.core.records import NamedTuple
 from allcores.core.rules import Rules
 from allcores.errors import Unpicklable
 from allcores.runtime.pump import Packed, Pump, Settled
@@ -27,6 +27,7 @@ from allcores.tasks.output import show
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from typing import Any
 
     from allcores.engines.base import Engine, Payload
     from allcores.errors import WorkerLost

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from contextlib import AbstractContextManager
-from typing import NamedTuple
 
 from allcores.core.events import Outcome
+from allcores.core.records import NamedTuple
 from allcores.tasks.output import let_go, run_keeping
 from allcores.tasks.run import Attempts, run_items
 from allcores.tasks.surroundings import Inline

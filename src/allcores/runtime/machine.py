@@ -6,8 +6,8 @@ import functools
 import math
 import os
 import sys
-from typing import NamedTuple
 
+from allcores.core.records import NamedTuple
 from allcores.runtime import cgroups
 
 FORKS = "forks"  # workers are forked from a process of their own that has one thread

@@ -6,7 +6,6 @@ import contextlib
 import sys
 import threading
 import time
-from typing import Any
 
 from allcores.core.plan import (
     ASYNCIO,
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
     from collections.abc import Sequence
     from contextvars import Context
+    from typing import Any
 
     from allcores.core.events import Outcome
     from allcores.engines.base import Engine
@@ -48,6 +48,7 @@ MOST_AT_ONCE = 1000  # items that one event loop has in flight, unless n_jobs sa
 COPY_BYTES_A_SECOND = 0.4e9  # pickled, through a socket, and unpickled
 CHEAP_SECONDS = 0.0002  # an item
 LEAST_SAMPLE_SECONDS = 0.0005
+LEAST_START_SECONDS = 0.02  # of the first workers of a process
 LOOK_AGAIN_SECONDS = 0.01  # at how long items had no core: a look takes as long as many a batch of them
 
 
@@ -71,6 +72,7 @@ class Planner:
         self._last = (0, 0.0, 0.0)  # items, seconds and CPU seconds of the last batch
         self._late_share: float | None = None
         self._transport: float | None = None
+        self._fresh: tuple[Sequence[Any], Sequence[Any], int] | None = None  # what it is to be measured with
         self._start: Start | None = None
         self._missed_seconds = 0.0  # what workers that are there already would have saved
         self._cap = options.n_jobs
@@ -201,23 +203,26 @@ class Planner:
         self._last = (done, seconds, cpu_seconds)
         if not self._warmed_up and len(sys.modules) != self._modules:  # it did pay for imports
             self._forget_sample()
-        if self._transport is None and self.may_move and self._seconds > LEAST_SAMPLE_SECONDS:
-            self._transport = _transport_seconds(items, outcomes)
-            if self._transport is None:
-                self._look_at_results(outcomes)
+        last = outcomes[-1] if outcomes else None
+        if self._transport is None and self.may_move and last is not None and type(last.body) is list:
+            outputs = last.body[-TRANSPORT_ITEMS:]
+            self._fresh = items[len(items) - len(outputs) :], outputs, last.stop - 1
 
     def _forget_sample(self) -> None:
         self._items, self._seconds, self._cpu_seconds = 0, 0.0, 0.0
         self._warmed_up = True
 
-    def _look_at_results(self, outcomes: Sequence[Outcome]) -> None:
-        """Results that cannot be pickled at all can be had without processes only."""
-        from allcores.tasks.pickling import dump_result
+    def look_at_transport(self) -> None:
+        """Measures it. Results that cannot be pickled at all can be had without processes only."""
+        if self._fresh is None:
+            return
+        (items, outputs, index), self._fresh = self._fresh, None
+        self._transport = _transport_seconds(items, outputs)
+        if self._transport is None:
+            from allcores.tasks.pickling import dump_result
 
-        last = outcomes[-1] if outcomes else None
-        if last is not None and type(last.body) is list:
             try:
-                dump_result(last.body[-1], last.stop - 1)
+                dump_result(outputs[-1], index)
             except Unpicklable as error:
                 self.refuse(PROCESSES, str(error))
 
@@ -239,8 +244,13 @@ class Planner:
         cores = self.seats.free() if self._cap is None else self.seats.total
         surroundings = self.task.surroundings
         setup_seconds = 0.0 if surroundings is None or staffed else surroundings.setup_seconds
-        boot_seconds = 0.0 if staffed else self._workers_start().seconds()
+        boot_seconds = 0.0 if staffed or presence.is_loaded() else LEAST_START_SECONDS
         facts = Facts(cores, boot_seconds, gil_enabled(), setup_seconds)
+        if self._may_pay(sample, left, facts):
+            self.look_at_transport()
+            sample = sample._replace(transport_seconds=self._transport)
+            if not staffed:
+                facts = facts._replace(boot_seconds=self._workers_start().seconds())
         plan = self._guarded(sample, left, facts)
         if plan.engine == INLINE and not staffed:
             missed = missed_seconds(plan, sample, left, facts, self._cap, self._refused)
@@ -254,6 +264,14 @@ class Planner:
 
             logging.getLogger("allcores").debug("%s", plan)
         return plan
+
+    def _may_pay(self, sample: Sample, left: int | None, facts: Facts) -> bool:
+        """Whether processes might pay, at their best: else what they would take is not even looked at.
+
+        To load what starts and feeds them takes longer than many a loop.
+        """
+        at_best = sample._replace(transport_seconds=sample.transport_seconds or 0.0)
+        return choose(at_best, left, facts, self._cap, self._refused).engine == PROCESSES
 
     def _guarded(self, sample: Sample, left: int | None, facts: Facts) -> Plan:
         """The plan; the guard is asked only where work would move if it had nothing against it."""
@@ -360,15 +378,11 @@ def _name(engine: Any) -> str:
     return engine if isinstance(engine, str) else str(engine.name)
 
 
-def _transport_seconds(items: Sequence[Any], outcomes: Sequence[Outcome]) -> float | None:
+def _transport_seconds(items: Sequence[Any], outputs: Sequence[Any]) -> float | None:
     """What it takes to pickle and unpickle an item and its result; None where plain pickle does not do."""
     from _pickle import dumps, loads
 
-    last = outcomes[-1] if outcomes else None
-    if last is None or type(last.body) is not list:
-        return None
-    outputs = last.body[-TRANSPORT_ITEMS:]
-    things = [*outputs, *items[len(items) - len(outputs) :]]
+    things = [*outputs, *items]
     try:
         seconds = _pickling_seconds(things, dumps, loads)
         if seconds < CHEAP_SECONDS:  # the first time of anything is slow

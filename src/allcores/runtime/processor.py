@@ -12,7 +12,8 @@ import threading
 import time
 from collections.abc import Callable
 from io import FileIO
-from typing import NamedTuple
+
+from allcores.core.records import NamedTuple
 
 own_threads: set[int] = set()  # native ids of threads of ours that ``threading`` does not list
 

@@ -11,7 +11,6 @@ import sys
 import threading
 import time
 from collections import deque
-from typing import Any, NamedTuple
 
 from allcores.core import commands as do
 from allcores.core.events import (
@@ -27,6 +26,7 @@ from allcores.core.events import (
     WorkerLost,
 )
 from allcores.core.order import AsFinished, InOrder
+from allcores.core.records import NamedTuple
 from allcores.core.rules import Rules
 from allcores.core.scheduler import Scheduler
 from allcores.runtime.verdicts import task_timeout, worker_lost
@@ -34,6 +34,7 @@ from allcores.runtime.verdicts import task_timeout, worker_lost
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import Any
 
     from allcores import errors
     from allcores.engines.base import Engine, Payload
@@ -75,7 +76,7 @@ class Pump:
         self.lock = threading.Lock()
         self.scheduler = Scheduler(rules)
         self.engine: Engine | None = None
-        self.order: InOrder[Settled] | AsFinished[Settled] = InOrder() if ordered else AsFinished()
+        self.order: InOrder | AsFinished = InOrder() if ordered else AsFinished()
         self.chunks: dict[int, Packed] = {}
         self.here: deque[Here] = deque()
         self.lost: Callable[[int, int | None, int | None, str, str], errors.WorkerLost] = (

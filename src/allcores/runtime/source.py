@@ -11,7 +11,11 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 UNCHANGING = (int, float, complex, str, bytes, tuple, frozenset, type(None))
 SLOW_PULL_SECONDS = 0.002  # a chunk is not waited for longer than this once it has an item
@@ -115,7 +119,7 @@ class Source:
         return items
 
 
-class Steps(Sequence[Any]):
+class Steps(Sequence["Any"]):
     """Items that are pulled while somebody walks over them; afterwards the items that were pulled.
 
     Its length is 0 if there is none, else unknown before the walk and the number of items after it.

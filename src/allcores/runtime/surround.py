@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
 
 from allcores.core.plan import THREADS
 from allcores.options import Options
 from allcores.tasks.coroutines import is_coroutine_function
 from allcores.tasks.surroundings import Surroundings, generator
 from allcores.tasks.task import STARMAP, Task
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 SHARING_ENGINES = (THREADS, "asyncio")  # their items share the generators of the process
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
-
 from allcores.errors import DeadlineExceeded, TaskTimeout, WorkerLost
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
+    from typing import Any, TypeVar
+
+    Told = TypeVar("Told", WorkerLost, TaskTimeout)
 
 LIKELY_CAUSES = {
     "SIGKILL": (
@@ -78,9 +78,6 @@ def task_timeout(item: int, seconds: float, output: str = "") -> TaskTimeout:
         output,
     )
     return _with_last_words(told)
-
-
-Told = TypeVar("Told", WorkerLost, TaskTimeout)
 
 
 def _with_last_words(error: Told) -> Told:

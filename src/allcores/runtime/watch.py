@@ -6,8 +6,6 @@ before anything runs.
 
 from __future__ import annotations
 
-from typing import Any
-
 from allcores.core.plan import PROCESSES, THREADS
 from allcores.errors import LostWriteError, LostWriteWarning
 from allcores.options import Options
@@ -18,6 +16,7 @@ from allcores.tasks.task import Task
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
     from allcores.guard.digests import Held
 

@@ -12,15 +12,16 @@ import os
 import sys
 import threading
 from contextvars import ContextVar
-from typing import Any, NamedTuple
 
 from allcores.core.events import Outcome
 from allcores.core.printed import item_by_item, shared_out
+from allcores.core.records import NamedTuple
 from allcores.tasks.run import ONCE, Attempts, Ledger, run_items
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from typing import Any
 
     from allcores.core.events import Printed
     from allcores.tasks.task import Task

@@ -8,14 +8,14 @@ changed in the caller since: when it is another object or, up to ``MOST_BYTES``,
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
-
+from allcores.core.records import NamedTuple
 from allcores.tasks.mentions import Everything, cached_function, main_globals
 from allcores.tasks.pickling import DEFINITIONS_FIRST, dump_alone, dump_definitions, dump_item, dump_task
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from typing import Any
 
     from allcores.tasks.mentions import Definitions
     from allcores.tasks.task import Task

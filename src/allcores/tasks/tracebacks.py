@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import functools
 import os
-from typing import Any, ParamSpec, TypeVar
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from types import CodeType, FrameType, TracebackType
+    from typing import Any, ParamSpec, TypeVar
 
-Parameters = ParamSpec("Parameters")
-Result = TypeVar("Result")
+    Parameters = ParamSpec("Parameters")
+    Result = TypeVar("Result")
 
 LONGEST_CHAIN = 32
 # What every exception has; read and set here without what a class of the user's makes of its attributes.
