@@ -10,7 +10,7 @@ from allcores.core.records import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 INLINE, THREADS, PROCESSES, ASYNCIO = "inline", "threads", "processes", "asyncio"
 
@@ -29,6 +29,13 @@ UNKNOWN_TRANSPORT_SECONDS = 5e-6
 FIRST_ITEM_DISCOUNT = (
     3.0  # the first item often pays for imports and caches: the others may take so much less
 )
+
+
+WAITING = "while one item waits others can wait too: threads cost nothing to start"
+COMPUTING = "all that it reaches is known to be safe in threads: nothing starts, and nothing travels"
+ANSWERING = "processes answer after {}, and then {} work at once"
+ONE_CORE = "there is one core to compute on"
+NO_GAIN = "moving the rest to other workers would not save time"
 
 
 class Sample(NamedTuple):
@@ -68,7 +75,7 @@ class Plan:
         reasons: sentences that say why.
     """
 
-    __slots__ = ("engine", "most_jobs", "n_jobs", "reasons", "seconds")
+    __slots__ = ("_reasons", "engine", "most_jobs", "n_jobs", "seconds")
 
     def __init__(
         self,
@@ -76,13 +83,20 @@ class Plan:
         n_jobs: int,
         most_jobs: int,
         seconds: dict[str, float | None],
-        reasons: list[str],
+        reasons: list[str] | Callable[[], list[str]],
     ) -> None:
         self.engine = engine
         self.n_jobs = n_jobs
         self.most_jobs = most_jobs
         self.seconds = seconds
-        self.reasons = reasons
+        self._reasons = reasons
+
+    @property
+    def reasons(self) -> list[str]:
+        """Put into words when somebody asks: most plans are looked at by nobody."""
+        if not isinstance(self._reasons, list):
+            self._reasons = self._reasons()
+        return self._reasons
 
     def __repr__(self) -> str:
         return f"Plan(engine={self.engine!r}, n_jobs={self.n_jobs})"
@@ -140,35 +154,27 @@ def choose(
         threads = _threads_seconds(sample, left, waiting_jobs if waits else computing_jobs, facts)
     processes = _processes_seconds(sample, left, facts, at_once) if PROCESSES not in refused else None
     seconds = {INLINE: work, THREADS: threads, PROCESSES: processes}
-    reasons = [_measured(sample, waits), _what_is_left(left, remaining, work)]
     threads_gain = max(LEAST_GAIN_SECONDS, (LEAST_GAIN_SHARE if waits else LEAST_PROCESSES_GAIN_SHARE) * work)
 
+    def because(reason: str) -> Callable[[], list[str]]:
+        return lambda: [
+            _measured(sample, waits),
+            _what_is_left(left, remaining, work),
+            reason.format(in_words(facts.answer_seconds), at_once),
+            *(f"no {engine}: {why}" for engine, why in refused.items() if n_jobs != 1),
+        ]
+
     if n_jobs == 1:
-        return Plan(INLINE, 1, 1, seconds, [*reasons, "n_jobs=1 asks for one worker: the caller is that one"])
+        return Plan(INLINE, 1, 1, seconds, because("n_jobs=1 asks for one worker: the caller is that one"))
     if threads is not None and work - threads > threads_gain and (waits or computing_jobs > 1):
-        reasons += _refusals(refused)
-        return _on_threads(waits, waiting_jobs if waits else computing_jobs, n_jobs, seconds, reasons)
+        jobs = waiting_jobs if waits else computing_jobs
+        first = min(FIRST_WAITING, jobs) if waits and n_jobs is None else jobs
+        return Plan(THREADS, first, jobs, seconds, because(WAITING if waits else COMPUTING))
     if processes is not None and computing_jobs > 1 and _surely_pay(sample, left, facts, at_once):
-        reasons.append(
-            f"processes answer after {in_words(facts.answer_seconds)}, and then {at_once} work at once"
-        )
-        reasons += _refusals(refused)
         most = max(computing_jobs, waiting_jobs)  # should the items wait after all
-        return Plan(PROCESSES, computing_jobs, most, seconds, reasons)
-    return Plan(
-        INLINE, 1, 1, seconds, [*reasons, *_why_not(refused, one_core=facts.cores == 1 and not waits)]
-    )
-
-
-def _why_not(refused: Mapping[str, str], one_core: bool) -> list[str]:
-    reasons = _refusals(refused)
-    if one_core:
-        return [*reasons, "there is one core to compute on"]
-    return [*reasons, "moving the rest to other workers would not save time"]
-
-
-def _refusals(refused: Mapping[str, str]) -> list[str]:
-    return [f"no {engine}: {reason}" for engine, reason in refused.items()]
+        return Plan(PROCESSES, computing_jobs, most, seconds, because(ANSWERING))
+    alone = facts.cores == 1 and not waits
+    return Plan(INLINE, 1, 1, seconds, because(ONE_CORE if alone else NO_GAIN))
 
 
 def missed_seconds(
@@ -194,19 +200,6 @@ def missed_seconds(
         return 0.0
     gain = (plan.seconds[INLINE] or 0.0) - (warm.seconds[PROCESSES] or 0.0)
     return gain / FIRST_ITEM_DISCOUNT if sample.items == 1 else gain
-
-
-def _on_threads(
-    waits: bool, jobs: int, n_jobs: int | None, seconds: dict[str, float | None], reasons: list[str]
-) -> Plan:
-    if not waits:
-        reasons.append(
-            "all that it reaches is known to be safe in threads: nothing starts, and nothing travels"
-        )
-        return Plan(THREADS, jobs, jobs, seconds, reasons)
-    first = min(FIRST_WAITING, jobs) if n_jobs is None else jobs
-    reasons.append("while one item waits others can wait too: threads cost nothing to start")
-    return Plan(THREADS, first, jobs, seconds, reasons)
 
 
 def _surely_pay(sample: Sample, left: int, facts: Facts, jobs: int) -> bool:
