@@ -76,3 +76,49 @@ def test_a_range_longer_than_an_index_can_count_has_no_known_length():
     source = Source((range(10**30),))
     assert source.length is None
     assert list(source.take(2)[1]) == [0, 1]
+
+
+def stepping(iterator):
+    """A source whose iterator is known to hand out other objects each time."""
+    source = Source((iterator,))
+    source.take(2)
+    assert source.reuses is False
+    return source
+
+
+def test_steps_pull_each_item_when_it_is_asked_for_and_keep_it():
+    counter = itertools.count()
+    source = stepping(counter)
+    steps = source.step_by_step(4)
+    walk = iter(steps)
+    assert [next(walk), next(walk)] == [2, 3]
+    assert next(counter) == 4
+    assert list(walk) == [5, 6]
+    assert list(steps) == [2, 3, 5, 6]
+    assert (source.pulled, source.ended) == (6, False)
+
+
+def test_steps_end_with_the_input():
+    source = stepping(iter(range(5)))
+    assert list(source.step_by_step(9)) == [2, 3, 4]
+    assert (source.pulled, source.ended) == (5, True)
+    assert not source.step_by_step(9)
+
+
+def test_what_the_iterator_raises_between_two_steps_ends_the_input():
+    def items():
+        yield from range(4)
+        raise OSError("the disk is gone")
+
+    source = stepping(items())
+    assert list(source.step_by_step(9)) == [2, 3]
+    assert (source.pulled, source.ended) == (4, True)
+    assert isinstance(source.error, OSError)
+
+
+def test_steps_that_are_left_half_way_count_what_they_have_pulled():
+    source = stepping(iter(range(10)))
+    walk = iter(source.step_by_step(9))
+    assert [next(walk), next(walk)] == [2, 3]
+    del walk
+    assert (source.pulled, source.ended) == (4, False)

@@ -48,6 +48,7 @@ MOST_AT_ONCE = 1000  # items that one event loop has in flight, unless n_jobs sa
 COPY_BYTES_A_SECOND = 0.4e9  # pickled, through a socket, and unpickled
 CHEAP_SECONDS = 0.0002  # an item
 LEAST_SAMPLE_SECONDS = 0.0005
+COMPUTING_SHARE = 0.9
 LEAST_START_SECONDS = 0.02  # of the first workers of a process
 LOOK_AGAIN_SECONDS = 0.01  # at how long items had no core: a look takes as long as many a batch of them
 
@@ -77,6 +78,7 @@ class Planner:
         self._missed_seconds = 0.0  # what workers that are there already would have saved
         self._cap = options.n_jobs
         self._books: Books | None = None  # of the calling thread
+        self._computes = False  # the last items did nothing else: so long nobody opens the books
         if self.awaited is not None:
             self._check_that_it_is_awaited(self.awaited)
             self.explicit = ASYNCIO
@@ -157,7 +159,7 @@ class Planner:
         if self.may_move:
             self.watch.begins(items, self._seconds > LEAST_SAMPLE_SECONDS)
         self._modules = len(sys.modules)
-        if self._books is not None:
+        if self._books is not None and not self._computes:
             self._books.begin(LOOK_AGAIN_SECONDS)
 
     def _at_work(self, seconds: float, cpu_seconds: float, *, over: bool) -> tuple[float, float]:
@@ -195,6 +197,7 @@ class Planner:
         if self._items == 1 and not self._warmed_up:  # the first item often pays for imports and caches
             self._forget_sample()
         seconds, cpu_seconds = self._at_work(seconds, cpu_seconds, over=True)
+        self._computes = cpu_seconds > COMPUTING_SHARE * seconds
         done = sum(outcome.stop - outcome.start for outcome in outcomes)
         self._items += done
         self._seconds += seconds

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -91,6 +91,22 @@ class Source:
         """Up to ``count`` items, each pulled when it is asked for; only the first one is pulled at once."""
         return Steps(self, count)
 
+    def walk(self, pulled: list[Any], count: int) -> Iterator[Any]:
+        """Adds items to ``pulled`` until these are ``count``, each when it is asked for."""
+        before = len(pulled)
+        try:
+            for item in islice(self._iterator, count - before):
+                pulled.append(item)
+                yield item
+            self.ended = len(pulled) < count
+        except (GeneratorExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # comes after all results before it
+            self.error = error
+            self.ended = True
+        finally:
+            self.pulled += len(pulled) - before
+
     def _known(self, first: int, count: int) -> Sequence[Any]:
         items: Sequence[Any]
         if self._sliced is not None:
@@ -126,11 +142,18 @@ class Steps(Sequence["Any"]):
     """
 
     def __init__(self, source: Source, count: int) -> None:
+        self._source = source
         self.pull = source.take  # who runs the items may put something around it
         self._count = count
         self._pulled = list(self.pull(1)[1])
 
     def __iter__(self) -> Iterator[Any]:
+        source = self._source
+        if source.reuses is not None and self.pull == source.take and 0 < len(self._pulled) < self._count:
+            return chain(tuple(self._pulled), source.walk(self._pulled, self._count))
+        return self._one_by_one()
+
+    def _one_by_one(self) -> Iterator[Any]:
         yield from self._pulled
         while 0 < len(self._pulled) < self._count:
             more = self.pull(1)[1]

@@ -102,6 +102,7 @@ def run_items(
             if ledger is not None:
                 ledger.start, ledger.outputs = start, outputs
             if stop_on_error:
+                del remaining  # the error knows this frame: the user's iterator is not to live as long
                 return outcomes
     if outputs:
         outcomes.append(Outcome(start, start + len(outputs), VALUES, outputs))

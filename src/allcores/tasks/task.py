@@ -75,34 +75,57 @@ def _compose(stages: tuple[tuple[str, Callable[..., Any]], ...], spreads: bool) 
     functions = [_unstarred(function) if kind == STARMAP else function for kind, function in stages]
     if not functions:
         return _identity
-    if len(functions) == 1:
-        return functions[0]
-
-    def run(item: Any) -> Any:
-        for function in functions:
-            item = function(item)
-        return item
-
+    run = functions[0]
+    for function in functions[1:]:
+        run = _after(run, function)
     return run
+
+
+def _after(first: Callable[[Any], Any], then: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda item: then(first(item))
 
 
 def _spreading(stages: tuple[tuple[str, Callable[..., Any]], ...]) -> Callable[[Any], list[Any]]:
-    def run(item: Any) -> list[Any]:
-        values = [item]
-        for kind, function in stages:
-            if kind == MAP:
-                values = [function(value) for value in values]
-            elif kind == STARMAP:
-                values = [function(*value) for value in values]
-            elif kind == FILTER:
-                values = [value for value in values if function(value)]
-            else:
-                values = [output for value in values for output in function(value)]
-            if not values:
-                break
-        return values
-
+    """Each stage hands a value on to those behind it, as generators do that are chained; the last makes a list."""
+    run: Callable[[Any], list[Any]] = _alone
+    for kind, function in reversed(stages):
+        run = _BEFORE[kind](function, run)
     return run
+
+
+def _alone(value: Any) -> list[Any]:
+    return [value]
+
+
+def _map_before(function: Callable[..., Any], rest: Callable[[Any], list[Any]]) -> Callable[[Any], list[Any]]:
+    if rest is _alone:  # what most chains end with, without a call for the list
+        return lambda value: [function(value)]
+    return lambda value: rest(function(value))
+
+
+def _starmap_before(
+    function: Callable[..., Any], rest: Callable[[Any], list[Any]]
+) -> Callable[[Any], list[Any]]:
+    return lambda value: rest(function(*value))
+
+
+def _filter_before(
+    function: Callable[..., Any], rest: Callable[[Any], list[Any]]
+) -> Callable[[Any], list[Any]]:
+    if rest is _alone:
+        return lambda value: [value] if function(value) else []
+    return lambda value: rest(value) if function(value) else []
+
+
+def _flat_map_before(
+    function: Callable[..., Any], rest: Callable[[Any], list[Any]]
+) -> Callable[[Any], list[Any]]:
+    if rest is _alone:
+        return lambda value: list(function(value))
+    return lambda value: [output for each in function(value) for output in rest(each)]
+
+
+_BEFORE = {MAP: _map_before, STARMAP: _starmap_before, FILTER: _filter_before, FLAT_MAP: _flat_map_before}
 
 
 def _unstarred(function: Callable[..., Any]) -> Callable[[Any], Any]:
