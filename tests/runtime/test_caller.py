@@ -1,15 +1,18 @@
 """The calling thread, its helper and the input: who pulls what, and when."""
 
 import threading
+import time
 
 import pytest
 
 import allcores as ac
 from allcores.core import commands as do
 from allcores.core.plan import Plan
+from allcores.engines.threads import Threads
 from allcores.errors import TaskTimeout, WorkerLost
 from allcores.options import checked
 from allcores.runtime.caller import Caller
+from allcores.runtime.helper import Helper
 from allcores.runtime.source import Source
 from allcores.tasks.task import MAP, Task
 from allcores.testing import ALWAYS, DiesAt, DiesOn, Hangs, ItemStarted, SimEngine
@@ -81,6 +84,36 @@ def test_while_a_long_item_runs_in_the_caller_its_helper_feeds_a_list_to_workers
     for outputs in job.outputs():
         results += outputs
     assert results == list(range(20))
+
+
+def test_workers_that_answer_are_heard_while_the_caller_runs_item_after_item(monkeypatch):
+    caller, others = threading.get_ident(), threading.Event()
+    late, waited = [], []
+    boot = Threads.boot
+    monkeypatch.setattr(Threads, "boot", lambda engine, worker: late.append((engine, worker)))
+    monkeypatch.setattr(Helper, "_react", lambda helper, since: time.sleep(0.001))  # it may never get the GIL
+
+    def items():
+        for index in range(100_000):
+            if others.is_set():
+                return
+            yield index
+
+    def function(item):
+        if threading.get_ident() != caller:
+            others.set()
+        elif late:
+            waited.append(item)
+            if len(waited) == 500:  # some items are at hand for workers, and the caller runs those behind them
+                for engine, worker in late:
+                    boot(engine, worker)
+        return item
+
+    job = Caller(Task(((MAP, function),)), Source((items(),)), checked({"n_jobs": 2}))
+    job.planner.plan = lambda *_, **__: Plan("threads", 2, 2, {}, [])
+    results = [value for outputs in job.outputs() for value in outputs]
+    assert results == list(range(len(results)))
+    assert len(results) < 100_000, "the workers were heard when there was nothing left to run"
 
 
 def test_the_earliest_error_is_raised_and_what_had_finished_is_kept():

@@ -44,8 +44,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 GRACE_SECONDS = 0.02  # for workers to end the item that they run when nobody wants it any more
-ENOUGH_ITEMS = 1000
-SURELY_WAITING = 0.1
+ENOUGH_ITEMS, SURELY_WAITING = 1000, 0.1
 
 
 class Caller:
@@ -220,6 +219,8 @@ class Caller:
                 self._run_inline(here.first, here.items, here.chunk)
             elif not self._run_some():
                 self._drive(None)
+            elif pump.engine is not None:
+                self._drive(0.0)  # what is next may be at hand for workers: have they answered?
 
     def _take(self, pump: Pump) -> bool:
         """Takes what is settled and in its turn: one entry of a stream, whose window is the user's, else all."""
@@ -236,18 +237,17 @@ class Caller:
 
     def _drive(self, timeout: float | None) -> None:
         """Lets the pump wait for something to happen, or with ``timeout=0`` look whether it has."""
-        waits = timeout is None
+        waits, pump = timeout is None, self.pump
         if self._due is not None:
             left = max(0.0, self._due - time.monotonic())
             timeout = left if timeout is None else min(timeout, left)
-        pump = self.pump
         with pump.exclusively():
             if waits and self._seated:
                 self._seated = False
                 pump.post(happened.CallerWaits())
             if pump.here:
-                return
-            if waits and pump.scheduler.idle and pump.scheduler.wake_at() is None:
+                timeout = 0.0
+            elif waits and pump.scheduler.idle and pump.scheduler.wake_at() is None:
                 timeout = 0.05  # the helper is about to offer what it pulled
             pump.step(timeout)
 
