@@ -104,7 +104,7 @@ def test_workers_that_answer_are_heard_while_the_caller_runs_item_after_item(mon
             others.set()
         elif late:
             waited.append(item)
-            if len(waited) == 500:  # some items are at hand for workers, and the caller runs those behind them
+            if len(waited) == 500:  # some items are at hand for workers: the caller runs those behind them
                 for engine, worker in late:
                     boot(engine, worker)
         return item

@@ -6,6 +6,8 @@ costs no time of its own; it only delays when the others join in.
 
 from __future__ import annotations
 
+from functools import partial
+
 from allcores.core.records import NamedTuple
 
 TYPE_CHECKING = False
@@ -34,6 +36,7 @@ FIRST_ITEM_DISCOUNT = (
 WAITING = "while one item waits others can wait too: threads cost nothing to start"
 COMPUTING = "all that it reaches is known to be safe in threads: nothing starts, and nothing travels"
 ANSWERING = "processes answer after {}, and then {} work at once"
+ONE_JOB = "n_jobs=1 asks for one worker: the caller is that one"
 ONE_CORE = "there is one core to compute on"
 NO_GAIN = "moving the rest to other workers would not save time"
 
@@ -156,25 +159,39 @@ def choose(
     seconds = {INLINE: work, THREADS: threads, PROCESSES: processes}
     threads_gain = max(LEAST_GAIN_SECONDS, (LEAST_GAIN_SHARE if waits else LEAST_PROCESSES_GAIN_SHARE) * work)
 
-    def because(reason: str) -> Callable[[], list[str]]:
-        return lambda: [
-            _measured(sample, waits),
-            _what_is_left(left, remaining, work),
-            reason.format(in_words(facts.answer_seconds), at_once),
-            *(f"no {engine}: {why}" for engine, why in refused.items() if n_jobs != 1),
-        ]
+    told = {} if n_jobs == 1 else refused
+    because = partial(_reasons, sample, waits, left, remaining is None, facts, at_once, told)
 
     if n_jobs == 1:
-        return Plan(INLINE, 1, 1, seconds, because("n_jobs=1 asks for one worker: the caller is that one"))
+        return Plan(INLINE, 1, 1, seconds, partial(because, ONE_JOB))
     if threads is not None and work - threads > threads_gain and (waits or computing_jobs > 1):
         jobs = waiting_jobs if waits else computing_jobs
         first = min(FIRST_WAITING, jobs) if waits and n_jobs is None else jobs
-        return Plan(THREADS, first, jobs, seconds, because(WAITING if waits else COMPUTING))
+        return Plan(THREADS, first, jobs, seconds, partial(because, WAITING if waits else COMPUTING))
     if processes is not None and computing_jobs > 1 and _surely_pay(sample, left, facts, at_once):
         most = max(computing_jobs, waiting_jobs)  # should the items wait after all
-        return Plan(PROCESSES, computing_jobs, most, seconds, because(ANSWERING))
+        return Plan(PROCESSES, computing_jobs, most, seconds, partial(because, ANSWERING))
     alone = facts.cores == 1 and not waits
-    return Plan(INLINE, 1, 1, seconds, because(ONE_CORE if alone else NO_GAIN))
+    return Plan(INLINE, 1, 1, seconds, partial(because, ONE_CORE if alone else NO_GAIN))
+
+
+def _reasons(
+    sample: Sample,
+    waits: bool,
+    left: int,
+    unknown: bool,
+    facts: Facts,
+    at_once: int,
+    refused: Mapping[str, str],
+    why: str,
+) -> list[str]:
+    cost = sample.seconds / sample.items
+    return [
+        _measured(sample, waits),
+        _what_is_left(left, unknown, left * cost),
+        why.format(in_words(facts.answer_seconds), at_once),
+        *(f"no {engine}: {reason}" for engine, reason in refused.items()),
+    ]
 
 
 def missed_seconds(
@@ -255,8 +272,8 @@ def _measured(sample: Sample, waits: bool) -> str:
     return text + f"; it {held} the GIL (others were kept from it for {sample.late_share:.0%} of the time)"
 
 
-def _what_is_left(left: int, remaining: int | None, work: float) -> str:
-    if remaining is None:
+def _what_is_left(left: int, unknown: bool, work: float) -> str:
+    if unknown:
         return f"nobody knows how many items are left; as many as before would take {in_words(work)}"
     return f"the {left} items that are left would take the caller {in_words(work)}"
 
