@@ -57,11 +57,11 @@ def _engine(contestant: Contestant, job: Job) -> str:
     import logging
 
     plans = ["inline"]
-    handler = logging.Handler(logging.INFO)
+    handler = logging.Handler(logging.DEBUG)
     handler.emit = lambda record: plans.append(record.getMessage())  # type: ignore[method-assign]
     logger = logging.getLogger("allcores")
     logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
+    logger.setLevel(logging.DEBUG)
     contestant.call(job)
     logger.setLevel(logging.NOTSET)
     logger.removeHandler(handler)
