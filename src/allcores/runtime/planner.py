@@ -249,12 +249,14 @@ class Planner:
         setup_seconds = 0.0 if surroundings is None or staffed else surroundings.setup_seconds
         boot_seconds = 0.0 if staffed or presence.is_loaded() else LEAST_START_SECONDS
         facts = Facts(cores, boot_seconds, gil_enabled(), setup_seconds)
-        if self._may_pay(sample, left, facts):
-            self.look_at_transport()
-            sample = sample._replace(transport_seconds=self._transport)
-            if not staffed:
-                facts = facts._replace(boot_seconds=self._workers_start().seconds())
+        at_best = sample._replace(transport_seconds=sample.transport_seconds or 0.0)
+        looked = choose(at_best, left, facts, self._cap, self._refused).engine == PROCESSES
+        if looked:
+            sample, facts = self._looked_at(sample, facts, staffed)
         plan = self._guarded(sample, left, facts)
+        if plan.engine == PROCESSES and not looked:  # for the guard has refused threads
+            sample, facts = self._looked_at(sample, facts, staffed)
+            plan = self._guarded(sample, left, facts)
         if plan.engine == INLINE and not staffed:
             missed = missed_seconds(plan, sample, left, facts, self._cap, self._refused)
             self._missed_seconds = max(missed, self._missed_seconds)
@@ -268,13 +270,14 @@ class Planner:
             logging.getLogger("allcores").debug("%s", plan)
         return plan
 
-    def _may_pay(self, sample: Sample, left: int | None, facts: Facts) -> bool:
-        """Whether processes might pay, at their best: else what they would take is not even looked at.
+    def _looked_at(self, sample: Sample, facts: Facts, staffed: bool) -> tuple[Sample, Facts]:
+        """With what processes would take. It is not looked at where they would not pay at their best.
 
-        To load what starts and feeds them takes longer than many a loop.
+        For to load what starts and feeds them takes longer than many a loop.
         """
-        at_best = sample._replace(transport_seconds=sample.transport_seconds or 0.0)
-        return choose(at_best, left, facts, self._cap, self._refused).engine == PROCESSES
+        self.look_at_transport()
+        boot_seconds = 0.0 if staffed else self._workers_start().seconds()
+        return sample._replace(transport_seconds=self._transport), facts._replace(boot_seconds=boot_seconds)
 
     def _guarded(self, sample: Sample, left: int | None, facts: Facts) -> Plan:
         """The plan; the guard is asked only where work would move if it had nothing against it."""
