@@ -32,6 +32,7 @@ FLOORS = {
     "__init__": 7,
     "testing": 7,
     "cli": 8,
+    "sklearn": 8,
     "__main__": 9,
 }
 
@@ -123,11 +124,37 @@ def test_imports_point_down_the_house(module):
 
 @pytest.mark.parametrize("module", [name for name in MODULES if not name.startswith("allcores.cli")])
 def test_nobody_imports_the_wings(module):
-    wings = ("allcores.cli", "allcores.testing", "allcores.__main__")
+    wings = ("allcores.cli", "allcores.sklearn", "allcores.testing", "allcores.__main__")
     wrong = [
-        each for each in imports_of(module) if each.name.startswith(wings) and module != "allcores.__main__"
+        each
+        for each in imports_of(module)
+        if each.name.startswith(wings)
+        and module != "allcores.__main__"
+        and not (module + ".").startswith("allcores.sklearn.")
     ]
     assert wrong == []
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if name.startswith("allcores.sklearn")])
+def test_the_scikit_learn_wing_stands_on_public_names(module):
+    ours = [each for each in imports_of(module) if is_ours(each.name)]
+    inside = ("allcores", "allcores.sklearn")
+    assert [
+        each for each in ours if not each.name.startswith("allcores.sklearn.") and each.name not in inside
+    ] == []
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if name.startswith("allcores.sklearn")])
+def test_private_names_of_scikit_learn_and_joblib_stand_in_one_module(module):
+    """Names that begin with an underscore, imported; ``sharing`` has what it takes apart by the same rule."""
+    private = [
+        (alias.name, node.lineno)
+        for node in ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and str(node.module).partition(".")[0] in ("sklearn", "joblib")
+        for alias in node.names
+        if alias.name.startswith("_")
+    ]
+    assert private == [] or module == "allcores.sklearn.compat"
 
 
 @pytest.mark.parametrize("module", [name for name in MODULES if name.startswith("allcores.core")])

@@ -415,3 +415,14 @@ def test_every_function_of_pyplot_sets_the_current_figure():
     assert "the current figure" in (process_wide.set_by(savefig) or "nothing")
     savefig.__module__ = "matplotlib.figure"
     assert process_wide.set_by(savefig) is None
+
+
+def test_a_function_may_say_itself_that_it_sets_something_for_all_threads():
+    def sets(x):
+        return x
+
+    assert verdict(Task((("map", sets),)), 1).not_in_threads is None
+    sets.__allcores_process_wide__ = "the display"
+    assert "sets the display, which all threads share" in str(process_wide.set_by(sets))
+    caller = functools.partial(lambda f, x: f(x), sets)
+    assert "sets the display" in str(verdict(Task((("map", caller),)), 1).not_in_threads)

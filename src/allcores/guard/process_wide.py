@@ -69,6 +69,8 @@ ONE_AT_A_TIME = frozenset(
         *("telnetlib.Telnet", "nntplib.NNTP", "xmlrpc.client.ServerProxy"),
     )
 )
+# By this attribute a function says itself what it sets.
+PROCESS_WIDE = "__allcores_process_wide__"
 ENVIRONMENT = "os._Environ"
 OF_THE_THREAD = frozenset(("thread._local", "threading.local", "contextvars.ContextVar"))
 
@@ -84,6 +86,8 @@ def set_by(function: Any) -> str | None:
     if type(function).__name__ == "function" and "patchings" in function.__dict__:  # by unittest.mock.patch
         return "a patch that decorates it sets what it patches, which all threads share"
     name = full_name(function)
+    if isinstance(says := getattr(function, PROCESS_WIDE, None), str):
+        return f"{name} sets {says}, which all threads share"
     what = CALLS.get(name) or MODULES.get(name.rpartition(".")[0])
     return f"{name} sets {what}, which all threads share" if what else None
 

@@ -1,0 +1,271 @@
+"""Every private name of joblib and scikit-learn that the wing touches, and what it takes for granted about it.
+
+Checked against joblib 1.4 to 1.6 and scikit-learn 1.4 to 1.9. Whatever has another shape than is known here is not
+recognised: it runs plainly, as any backend would run it, and ``why_not`` says so.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import joblib.parallel
+from joblib.parallel import (
+    FallbackToBackend,
+    ParallelBackendBase,
+    SequentialBackend,
+    ThreadingBackend,
+    parallel_config,
+    register_parallel_backend,
+)
+
+from allcores.sklearn.sharing import FitCall
+
+__all__ = [
+    "FallbackToBackend",
+    "ParallelBackendBase",
+    "SequentialBackend",
+    "ThreadingBackend",
+    "parallel_config",
+    "register_parallel_backend",
+]
+
+Call = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
+
+
+# -- joblib ---------------------------------------------------------------------------------------------
+
+
+def calls_of(batch: Any) -> list[Call]:
+    """What ``submit`` is given: the calls in a ``BatchedCalls``."""
+    return list(batch.items)
+
+
+def parallel_of(callback: Any) -> Any:
+    """The Parallel object that waits for a submitted batch."""
+    return callback.parallel
+
+
+def pull(parallel: Any) -> bool:
+    """Lets joblib submit the next batch of its input; False where there is none left, or nobody wants it."""
+    if parallel._original_iterator is None or parallel._aborting:
+        return False
+    parallel.dispatch_next()
+    return True
+
+
+def more_to_pull(parallel: Any) -> bool:
+    """Whether the input may have more batches."""
+    return parallel._original_iterator is not None
+
+
+def is_over(parallel: Any) -> bool:
+    """Whether joblib wants no more results of this call."""
+    return bool(parallel._aborting)
+
+
+def lazily(parallel: Any) -> int | None:
+    """How many tasks the user lets joblib take from the input in advance; None for joblib's default, or all."""
+    asked = parallel.pre_dispatch
+    default = isinstance(asked, str) and asked.replace(" ", "") in ("all", "2*n_jobs")
+    return None if default else max(1, parallel._pre_dispatch_amount)
+
+
+def wants_all_at_once(parallel: Any) -> bool:
+    """Whether the user gets nothing before all results are there, and no time limit runs meanwhile."""
+    return not parallel.return_generator and parallel.timeout is None
+
+
+def default_backend() -> str:
+    """The backend of calls outside of every ``parallel_config``."""
+    return str(joblib.parallel.DEFAULT_BACKEND)
+
+
+def restore_default_backend(name: str) -> None:
+    """Makes ``name`` the default again."""
+    joblib.parallel.DEFAULT_BACKEND = name
+
+
+# -- scikit-learn: what a task is -------------------------------------------------------------------------
+
+# The arguments of ``_fit_and_score``: those of every version, and those that came with one.
+_ARGUMENTS = frozenset(
+    (
+        *("estimator", "X", "y", "scorer", "train", "test", "verbose", "parameters", "fit_params"),
+        *("score_params", "return_train_score", "return_parameters", "return_n_test_samples"),
+        *("return_times", "return_estimator", "split_progress", "candidate_progress", "error_score"),
+    )
+)
+_CALLBACKS = frozenset(("caller", "callback_ctx"))  # since 1.9
+_FIRST = ("estimator", "X", "y")  # given by position
+_TAKEN = ("estimator", "X", "y", "train", "test", "parameters", "scorer", "fit_params", "score_params")
+
+
+class Surroundings(NamedTuple):
+    """What scikit-learn's ``delayed`` puts around a call in a worker: its configuration and warning filters."""
+
+    config: dict[str, Any]
+    filters: list[Any]
+
+
+def inner(function: Any) -> Any:
+    """The function behind scikit-learn's ``delayed``."""
+    return function.function if _is_wrapped(function) else function
+
+
+def surroundings_of(function: Any) -> Surroundings | None:
+    """What its wrapper carries; None where there is no wrapper, or one that was given nothing."""
+    if not _is_wrapped(function) or not getattr(function, "config", None):
+        return None
+    return Surroundings(dict(function.config), list(getattr(function, "warning_filters", [])))
+
+
+def rewrapped(surroundings: Surroundings | None, function: Any) -> Any:
+    """``function`` under the same configuration and filters as those that carried them."""
+    if surroundings is None:
+        return function
+    from sklearn.utils.parallel import _FuncWrapper
+
+    wrapper = _FuncWrapper(function)
+    if hasattr(wrapper, "with_config_and_warning_filters"):
+        return wrapper.with_config_and_warning_filters(*surroundings)
+    return wrapper.with_config(surroundings.config)
+
+
+def is_fit(call: Call) -> bool:
+    """Whether this is a call of ``_fit_and_score``, of whatever shape."""
+    function = inner(call[0])
+    return (
+        getattr(function, "__name__", "") == "_fit_and_score"
+        and getattr(function, "__module__", "") == "sklearn.model_selection._validation"
+    )
+
+
+def is_of_sklearn(call: Call) -> bool:
+    """Whether the function of a call is scikit-learn's own."""
+    return str(getattr(inner(call[0]), "__module__", "")).startswith("sklearn.")
+
+
+def fits(calls: Sequence[Call]) -> list[FitCall] | str:
+    """The calls as ``FitCall``s, rid of the context that no callback will look at; or why they are left as they are."""
+    if not calls:
+        return "there are none"
+    reason = why_not()
+    if reason is not None:
+        return reason
+    found: list[FitCall] = []
+    for function, args, kwargs in calls:
+        if not is_fit((function, args, kwargs)):
+            return "they are not all fits"
+        given = dict(zip(_FIRST, args, strict=False)) | kwargs
+        if len(args) > 3 or not given.keys() >= set(_TAKEN):
+            return "their arguments are not those that are known"
+        if (context := given.pop("callback_ctx", None)) is not None and _has_callbacks(context, given):
+            return "callbacks watch them"
+        given.pop("caller", None)
+        taken = {name: given.pop(name) for name in _TAKEN}
+        found.append(FitCall(**taken, options=given))
+    first = found[0]
+    if any(call.X is not first.X or call.y is not first.y for call in found):
+        return "they do not all have the same X and y"
+    if not all(_same_wrapper(calls[0][0], function) for function, _, _ in calls):
+        return "they do not all run under the same configuration"
+    return found
+
+
+@functools.cache
+def why_not() -> str | None:
+    """Why nothing is recognised with this version of scikit-learn; None where it is known."""
+    from sklearn.model_selection import _validation
+
+    names = frozenset(inspect.signature(_validation._fit_and_score).parameters)
+    if names in (_ARGUMENTS, _ARGUMENTS | _CALLBACKS):
+        return None
+    from sklearn import __version__
+
+    return f"scikit-learn {__version__} is not known: its _fit_and_score takes other arguments"
+
+
+def fit_and_score(call: FitCall) -> dict[str, Any]:
+    """Makes the call, as scikit-learn would."""
+    from sklearn.model_selection._validation import _fit_and_score
+
+    keywords = {name: value for name, value in call._asdict().items() if name not in _FIRST}
+    options = keywords.pop("options")
+    result: dict[str, Any] = _fit_and_score(call.estimator, call.X, call.y, **keywords, **options)
+    return result
+
+
+def failed(call: FitCall, seconds: float, text: str) -> dict[str, Any]:
+    """What ``_fit_and_score`` returns for a fit that failed; ``text`` is shown with scikit-learn's warning."""
+    options = call.options
+    score = options["error_score"]
+    names = getattr(call.scorer, "_scorers", None)
+    scores = score if names is None else dict.fromkeys(names, score)
+    result: dict[str, Any] = {"fit_error": text, "test_scores": scores}
+    if options.get("return_train_score"):
+        result["train_scores"] = scores if names is None else dict(scores)
+    if options.get("return_n_test_samples"):
+        result["n_test_samples"] = len(call.test)
+    if options.get("return_times"):
+        result["fit_time"], result["score_time"] = seconds, 0.0
+    if options.get("return_parameters"):
+        result["parameters"] = call.parameters
+    if options.get("return_estimator"):
+        result["estimator"] = call.estimator
+    return result
+
+
+def may_fail(call: FitCall) -> bool:
+    """Whether a fit that fails is given a score instead of ending the search."""
+    return not isinstance(call.options.get("error_score"), str)
+
+
+def is_plain_scorer(scorer: Any) -> bool:
+    """Whether a scorer calls nothing but scikit-learn's own code."""
+    from sklearn.metrics import _scorer
+
+    several = getattr(scorer, "_scorers", None)
+    if type(scorer) is _scorer._MultimetricScorer and isinstance(several, dict):
+        return all(is_plain_scorer(each) for each in several.values())
+    if type(scorer) is _scorer._PassthroughScorer:
+        return True
+    function = getattr(scorer, "_score_func", None)
+    own = (_scorer._BaseScorer,)
+    return isinstance(scorer, own) and str(getattr(function, "__module__", "")).startswith("sklearn.")
+
+
+def _is_wrapped(function: Any) -> bool:
+    kind = type(function)
+    return kind.__name__ == "_FuncWrapper" and kind.__module__ == "sklearn.utils.parallel"
+
+
+def _same_wrapper(first: Any, other: Any) -> bool:
+    names = ("config", "warning_filters")
+    return type(first) is type(other) and all(
+        getattr(first, name, None) is getattr(other, name, None) for name in names
+    )
+
+
+def _has_callbacks(context: Any, given: dict[str, Any]) -> bool:
+    """Whether anybody watches: callbacks of the search, or of an estimator inside, which it passes its place to."""
+    try:
+        if context._callbacks:
+            return True
+    except AttributeError:
+        return True
+    held = [given.get("estimator"), *(given.get("parameters") or {}).values()]
+    return any(getattr(each, "_skl_callbacks", None) for one in held for each in estimators_in(one))
+
+
+def estimators_in(thing: Any) -> Iterator[Any]:
+    """An estimator and all that it is made of, as far as its parameters show; nothing for other things."""
+    if isinstance(thing, (list, tuple)):
+        for each in thing:
+            yield from estimators_in(each)
+    elif hasattr(thing, "get_params") and not isinstance(thing, type):
+        yield thing
+        for value in thing.get_params(deep=False).values():
+            yield from estimators_in(value)

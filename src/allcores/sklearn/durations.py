@@ -1,0 +1,47 @@
+"""How long fits took, so that the longest go first when the like of them comes again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol, TypeVar
+
+from allcores.sklearn.sharing import FitCall
+
+MOST_REMEMBERED = 10_000
+
+_seconds: dict[str, float] = {}  # of one fit and its scores, by what was fitted; the most recent last
+
+
+class _Indexed(Protocol):
+    @property
+    def indices(self) -> tuple[int, ...]: ...
+
+
+Indexed = TypeVar("Indexed", bound=_Indexed)
+
+
+def remember(calls: Sequence[FitCall], results: Sequence[Any]) -> None:
+    """Takes in how long each call of a batch took, where its result says so."""
+    for name, result in zip(_names(calls), results, strict=True):
+        if isinstance(result, dict) and result.get("fit_error") is None and "fit_time" in result:
+            _seconds.pop(name, None)
+            _seconds[name] = float(result["fit_time"]) + float(result.get("score_time", 0.0))
+    while len(_seconds) > MOST_REMEMBERED:
+        del _seconds[next(iter(_seconds))]
+
+
+def predicted(calls: Sequence[FitCall]) -> list[float | None]:
+    """Seconds that each call of a batch took when it was last made with as many rows; None if it never was."""
+    return [_seconds.get(name) for name in _names(calls)] if _seconds else [None] * len(calls)
+
+
+def longest_first(errands: list[Indexed], calls: Sequence[FitCall]) -> list[Indexed]:
+    """In the order to start them; those of which nothing is known keep their places before the others."""
+    seconds = [float("inf") if known is None else known for known in predicted(calls)]
+    return sorted(errands, key=lambda errand: sum(seconds[each] for each in errand.indices), reverse=True)
+
+
+def _names(calls: Sequence[FitCall]) -> list[str]:
+    """What is fitted: the estimator (the calls of a batch carry clones of one), its parameters, and how many rows."""
+    estimator = repr(calls[0].estimator)
+    return [f"{len(call.train)} {call.parameters!r} {estimator}" for call in calls]

@@ -1,0 +1,155 @@
+"""A batch of fits, recognised: run as one job in which the data travels once."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import allcores as ac
+from allcores.sklearn import compat, durations, thread_safe
+from allcores.sklearn.compat import Surroundings
+from allcores.sklearn.sharing import FitCall, Unit, units
+from allcores.sklearn.terms import Terms, outcomes, sets_for_all_threads
+
+
+class Errand(NamedTuple):
+    """A unit, and which calls of the batch its results belong to."""
+
+    indices: tuple[int, ...]
+    unit: Unit
+
+
+class Around(NamedTuple):
+    """What is around every fit of a batch.
+
+    Attributes:
+        surroundings: scikit-learn's configuration and warning filters.
+        nested: the backend for calls of Parallel inside a fit, and its number of jobs.
+        classes: of the estimators, so that they are loaded before workers are forked.
+    """
+
+    surroundings: Surroundings | None
+    nested: tuple[Any, int | None]
+    classes: tuple[type, ...]
+
+
+def run(calls: list[FitCall], surroundings: Surroundings | None, terms: Terms) -> list[Any]:
+    """The results of the calls, in their order.
+
+    Raises:
+        What a fit raises where scikit-learn lets it.
+    """
+    batch = _Batch(calls, surroundings, terms)
+    errands = batch.errands()
+    if terms.watcher is not None:
+        terms.watcher.begins(calls, [each.unit for each in errands])
+    while errands:
+        errands = batch.run(errands)
+    durations.remember(calls, batch.results)
+    return batch.results
+
+
+class _Batch:
+    """The fits of one batch, and what has become of them."""
+
+    def __init__(self, calls: list[FitCall], surroundings: Surroundings | None, terms: Terms) -> None:
+        self._calls = calls
+        self._terms = terms
+        classes = {type(each): None for each in _estimators(calls)}
+        self._around = Around(surroundings, terms.nested, tuple(classes))
+        self._timeout = None if terms.watcher is None else terms.watcher.timeout
+        self.results: list[Any] = [None] * len(calls)
+
+    def errands(self) -> list[Errand]:
+        """What there is to run, the longest first where that is known."""
+        if self._timeout is not None:  # for one fit: nothing can be shared
+            found = self._alone(range(len(self._calls)))
+        else:
+            found = [Errand(unit.indices, unit) for unit in units(self._calls, workers=self._terms.n_jobs)]
+        if not all(map(compat.may_fail, self._calls)):
+            return found  # the first failing one's error is raised
+        return durations.longest_first(found, self._calls)
+
+    def run(self, errands: list[Errand]) -> list[Errand]:
+        """Runs errands; those that are to be run in another way."""
+        again: list[Errand] = []
+        with outcomes(self._stream(errands), len(errands)) as values:
+            for position, value in enumerate(values):
+                if isinstance(value, ac.Failure):
+                    again += self._failed(errands[value.index], value.error)
+                    continue
+                number, results = value if self._terms.watcher is not None else (position, value)
+                for index, result in zip(errands[number].indices, results, strict=True):
+                    self._finish(index, result)
+        return again
+
+    def _stream(self, errands: list[Errand]) -> ac.Stream:
+        options = self._terms.options()
+        function: Any = run_unit
+        if self._terms.n_jobs > 1 and thread_safe.may_share_a_process(self._calls):
+            options["engine"], function = "threads", run_unit_in_thread
+        if self._timeout is not None:
+            options["engine"], options["timeout"] = "processes", self._timeout
+        first = self._calls[0]
+        function = functools.partial(function, first.X, first.y, self._around)
+        items: list[Any] = [each.unit for each in errands]
+        if self._terms.watcher is None:
+            return ac.par(items, **options).map(function)
+        numbered = functools.partial(run_numbered, function)
+        return ac.par(list(enumerate(items)), ordered=False, **options).map(numbered)
+
+    def _failed(self, errand: Errand, error: BaseException) -> list[Errand]:
+        """Gives a fit whose worker was lost, or whose time is over, the score of failing fits; raises other errors."""
+        if not isinstance(error, (ac.WorkerLost, ac.TaskTimeout)):
+            raise error
+        if len(errand.indices) > 1:  # not all of them are to blame
+            return self._alone(errand.indices)
+        call = self._calls[errand.indices[0]]
+        if not compat.may_fail(call):
+            raise error
+        text = f"{type(error).__module__}.{type(error).__qualname__}: {error}\n"
+        self._finish(errand.indices[0], compat.failed(call, self._timeout or 0.0, text))
+        return []
+
+    def _finish(self, index: int, result: Any) -> None:
+        self.results[index] = result
+        if self._terms.watcher is not None:
+            self._terms.watcher.finished(index, result)
+
+    def _alone(self, indices: Sequence[int]) -> list[Errand]:
+        return [Errand((index,), units([self._calls[index]], workers=1)[0]) for index in indices]
+
+
+@sets_for_all_threads
+def run_unit(X: Any, y: Any, around: Around, unit: Unit) -> list[Any]:
+    """The results of one unit."""
+    import joblib
+    import sklearn.model_selection._validation  # noqa: F401  (what workers are forked from has it)
+
+    backend, n_jobs = around.nested
+    with joblib.parallel_config(backend=backend, n_jobs=n_jobs):
+        results: list[Any] = compat.rewrapped(around.surroundings, unit.run)(X, y)
+        return results
+
+
+def run_unit_in_thread(X: Any, y: Any, around: Around, unit: Unit) -> list[Any]:
+    """The same beside others: warning filters belong to all threads, and are the caller's already."""
+    import joblib
+    from sklearn import config_context
+
+    backend, n_jobs = around.nested
+    config = {} if around.surroundings is None else around.surroundings.config
+    with joblib.parallel_config(backend=backend, n_jobs=n_jobs), config_context(**config):
+        return unit.run(X, y)
+
+
+@sets_for_all_threads
+def run_numbered(function: Any, item: tuple[int, Unit]) -> tuple[int, list[Any]]:
+    """The results of one unit, and its number."""
+    return item[0], function(item[1])
+
+
+def _estimators(calls: list[FitCall]) -> list[Any]:
+    held = [calls[0].estimator, *(value for call in calls for value in (call.parameters or {}).values())]
+    return [each for one in held for each in compat.estimators_in(one)]

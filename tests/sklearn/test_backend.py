@@ -1,0 +1,300 @@
+"""The joblib backend: what joblib asks of any, and what ours promises beyond."""
+
+import os
+import signal
+import sys
+import threading
+import time
+import warnings
+from multiprocessing import TimeoutError as JoblibTimeoutError
+
+import joblib
+import numpy as np
+import pytest
+import sklearn
+from joblib import Parallel, delayed, parallel_config
+from sklearn.ensemble import RandomForestClassifier
+
+import allcores as ac
+import allcores.sklearn
+from allcores.sklearn.backend import AllcoresBackend
+
+
+@pytest.fixture(autouse=True)
+def _our_backend():
+    with parallel_config("allcores"):
+        yield
+
+
+@pytest.fixture
+def processes():
+    """Nothing runs in the calling thread."""
+    with ac.config(engine="processes"):
+        yield
+
+
+def square(x):
+    return x * x
+
+
+def pid(_):
+    return os.getpid()
+
+
+def test_results_come_in_order():
+    assert Parallel(n_jobs=2)(delayed(square)(x) for x in range(100)) == [x * x for x in range(100)]
+
+
+def test_tasks_may_be_lambdas_and_closures(processes):
+    y = 5
+    assert Parallel(n_jobs=2)(delayed(lambda x: x + y)(x) for x in range(5)) == [5, 6, 7, 8, 9]
+
+
+def test_no_tasks_are_an_empty_list():
+    assert Parallel(n_jobs=2)([]) == []
+
+
+def test_small_jobs_run_where_they_are():
+    assert set(Parallel(n_jobs=2)(delayed(pid)(x) for x in range(20))) == {os.getpid()}
+
+
+def test_zero_jobs_are_refused():
+    with pytest.raises(ValueError, match="n_jobs == 0"):
+        Parallel(n_jobs=0)([])
+
+
+def test_it_is_the_default_between_install_and_uninstall():
+    before = joblib.parallel.DEFAULT_BACKEND
+    allcores.sklearn.install()
+    allcores.sklearn.install()
+    try:
+        assert joblib.parallel.DEFAULT_BACKEND == "allcores"
+    finally:
+        allcores.sklearn.uninstall()
+    allcores.sklearn.uninstall()
+    assert before == joblib.parallel.DEFAULT_BACKEND
+
+
+# -- where tasks run -----------------------------------------------------------------------------------
+
+
+def thread(_):
+    return threading.get_ident(), os.getpid()
+
+
+@pytest.mark.parametrize("hint", [{"prefer": "threads"}, {"require": "sharedmem"}], ids=["prefer", "require"])
+def test_threads_are_used_where_they_are_asked_for(hint):
+    seen = Parallel(n_jobs=2, **hint)(delayed(thread)(x) for x in range(4))
+    assert {process for _, process in seen} == {os.getpid()}
+    assert threading.get_ident() not in {ident for ident, _ in seen}
+
+
+def test_a_forest_grows_in_threads(processes):
+    X, y = np.random.default_rng(0).normal(size=(50, 3)), np.arange(50) % 2
+    forest = RandomForestClassifier(10, n_jobs=2, random_state=0).fit(X, y)
+    alone = RandomForestClassifier(10, random_state=0).fit(X, y)
+    np.testing.assert_array_equal(forest.predict_proba(X), alone.predict_proba(X))
+
+
+def test_workers_stay_for_the_next_call_also_with_another_number_of_jobs(processes):
+    seen = [set(Parallel(n_jobs=n)(delayed(pid)(x) for x in range(20))) for n in (2, 3, 2)]
+    assert seen[0] & seen[1]
+    assert seen[1] & seen[2]
+    assert os.getpid() not in seen[0]
+
+
+def nested(depth):
+    backend, _ = joblib.parallel.get_active_backend()
+    jobs = joblib.effective_n_jobs(-1)
+    below = [] if depth == 0 else Parallel(n_jobs=-1)(delayed(nested)(depth - 1) for _ in range(2))[0]
+    return [(type(backend).__name__, backend.nesting_level, jobs), *below]
+
+
+def test_calls_inside_tasks_share_the_cores_of_their_task(processes):
+    with parallel_config(AllcoresBackend(cores=4)):
+        seen = Parallel(n_jobs=2)(delayed(nested)(1) for _ in range(2))
+    assert [[jobs for _, _, jobs in each] for each in seen] == [[2, 1]] * 2
+    assert [[level for _, level, _ in each] for each in seen] == [[1, 2]] * 2
+
+
+def inner_threads(_):
+    import threadpoolctl
+
+    return {each["num_threads"] for each in threadpoolctl.threadpool_info()}
+
+
+def test_inner_threads_are_as_many_as_was_said(processes):
+    with parallel_config("allcores", inner_max_num_threads=1):
+        assert set.union(*Parallel(n_jobs=2)(delayed(inner_threads)(x) for x in range(2))) <= {1}
+
+
+# -- what travels -------------------------------------------------------------------------------------
+
+
+class Counted:
+    """Counts, in this process, how often it is pickled."""
+
+    times = 0
+
+    def __reduce__(self):
+        Counted.times += 1
+        return Counted, ()
+
+
+@pytest.mark.parametrize("return_as", ["list", "generator"])
+def test_an_argument_of_many_tasks_travels_once(processes, monkeypatch, return_as):
+    monkeypatch.setattr(Counted, "times", 0)
+    data = Counted()
+    kinds = Parallel(n_jobs=2, return_as=return_as)(delayed(isinstance)(data, Counted) for _ in range(50))
+    assert list(kinds) == [True] * 50
+    assert 1 <= Counted.times <= 3  # so many kinds of pickle are tried for a job, and none for a task
+
+
+@pytest.mark.parametrize("size", [1000, 1_000_000], ids=["small", "large"])
+def test_arrays_are_writable(processes, size):
+    def write(x, value):
+        x[0] = value
+        return float(x[0])
+
+    x = np.zeros(size)
+    assert Parallel(n_jobs=2)(delayed(write)(x, i) for i in range(4)) == [0.0, 1.0, 2.0, 3.0]
+    assert x[0] == 0
+
+
+def test_a_task_does_not_see_what_another_did_to_their_arguments(processes):
+    def change(numbers, array):
+        numbers.append(1)
+        array += 1
+        return len(numbers), array.tolist()
+
+    seen = (
+        Parallel(n_jobs=2)(delayed(change)(numbers, array) for _ in range(8))
+        if ((numbers := [0]), (array := np.zeros(2)))
+        else None
+    )
+    assert seen == [(2, [1.0, 1.0])] * 8
+
+
+def config_and_filters():
+    try:
+        warnings.warn("now", FutureWarning, stacklevel=1)
+    except FutureWarning:
+        return sklearn.get_config()["assume_finite"], "raised"
+    return sklearn.get_config()["assume_finite"], "passed"
+
+
+@pytest.mark.parametrize("engine", ["processes", "auto"])
+def test_the_configuration_and_the_warning_filters_of_scikit_learn_travel(engine):
+    from sklearn.utils.parallel import Parallel as SklearnParallel
+    from sklearn.utils.parallel import delayed as sklearn_delayed
+
+    with ac.config(engine=engine), sklearn.config_context(assume_finite=True), warnings.catch_warnings():
+        warnings.simplefilter("error", FutureWarning)
+        seen = SklearnParallel(n_jobs=2)(sklearn_delayed(config_and_filters)() for _ in range(4))
+    assert seen == [(True, "raised")] * 4
+
+
+# -- errors and ends ----------------------------------------------------------------------------------
+
+
+class OwnError(Exception):
+    pass
+
+
+def fail_at(x):
+    if x >= 3:
+        raise OwnError(x)
+    return x
+
+
+@pytest.mark.parametrize("return_as", ["list", "generator"])
+def test_an_exception_keeps_its_type(processes, return_as):
+    with pytest.raises(OwnError):
+        list(Parallel(n_jobs=2, return_as=return_as)(delayed(fail_at)(x) for x in range(5)))
+    assert Parallel(n_jobs=2)(delayed(square)(x) for x in range(3)) == [0, 1, 4]
+
+
+def test_what_the_input_raises_arrives():
+    def tasks():
+        yield delayed(square)(1)
+        raise OwnError("input")
+
+    with pytest.raises(OwnError, match="input"):
+        Parallel(n_jobs=2)(tasks())
+
+
+@pytest.mark.parametrize("pre_dispatch", [3, "2 * n_jobs"])
+def test_the_input_is_not_read_far_ahead(pre_dispatch):
+    """An endless input would be read for ever by whoever takes all of it first."""
+    taken = []
+
+    def tasks():
+        while True:
+            taken.append(len(taken))
+            yield delayed(fail_at)(min(len(taken) // 1000, 3))
+
+    with pytest.raises(OwnError):
+        Parallel(n_jobs=2, pre_dispatch=pre_dispatch)(tasks())
+    assert len(taken) < 100_000
+
+
+def test_a_generator_gives_results_as_they_are_asked_for():
+    results = Parallel(n_jobs=2, return_as="generator")(delayed(square)(x) for x in range(10))
+    assert [next(results), next(results)] == [0, 1]
+    assert list(results) == [x * x for x in range(2, 10)]
+
+
+def test_an_unordered_generator_gives_them_all():
+    results = Parallel(n_jobs=2, return_as="generator_unordered")(delayed(square)(x) for x in range(10))
+    assert sorted(results) == [x * x for x in range(10)]
+
+
+def test_a_generator_that_is_dropped_stops_its_workers():
+    results = Parallel(n_jobs=2, return_as="generator")(delayed(time.sleep)(s) for s in (0, *[30] * 5))
+    next(results)
+    began = time.monotonic()
+    with pytest.warns(UserWarning, match="cancelled"):
+        results.close()
+    assert time.monotonic() - began < 20
+
+
+def test_a_time_limit_stops_a_task():
+    with pytest.raises(JoblibTimeoutError):
+        Parallel(n_jobs=2, timeout=0.5)(delayed(time.sleep)(s) for s in (0, 30))
+
+
+def kill_once(path, x):
+    """Kills its own process the first time."""
+    if x == 5 and not os.path.exists(path):
+        with open(path, "w"):
+            pass
+        os.kill(os.getpid(), signal.SIGKILL)
+    return x
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
+@pytest.mark.parametrize("return_as", ["list", "generator"])
+def test_a_killed_worker_costs_no_result(processes, tmp_path, return_as):
+    path = str(tmp_path / "killed")
+    results = Parallel(n_jobs=2, return_as=return_as)(delayed(kill_once)(path, x) for x in range(10))
+    assert list(results) == list(range(10))
+    assert os.path.exists(path)
+
+
+def test_a_worker_that_dies_every_time_is_an_error(processes):
+    with pytest.raises(ac.WorkerLost):
+        Parallel(n_jobs=2)(delayed(os._exit)(3) for _ in range(2))
+
+
+def test_a_managed_parallel_object_serves_several_calls():
+    with Parallel(n_jobs=2) as parallel:
+        assert parallel(delayed(square)(x) for x in range(3)) == [0, 1, 4]
+        assert parallel(delayed(square)(x) for x in range(4)) == [0, 1, 4, 9]
+
+
+def test_tasks_of_one_call_may_be_made_with_another_call():
+    def tasks():
+        for x in range(4):
+            yield delayed(square)(Parallel(n_jobs=2)(delayed(square)(y) for y in (x, 1))[0])
+
+    assert Parallel(n_jobs=2)(tasks()) == [0, 1, 16, 81]
