@@ -316,7 +316,9 @@ def test_what_took_longest_goes_first(monkeypatch):
     calls = [call_of(SVC(), {"C": c}) for c in (1, 2, 3)]
     errands = [fits.Errand((index,), None) for index in range(3)]
     assert durations.longest_first(errands, calls) == errands
-    durations.remember(calls, [{"fit_error": None, "fit_time": seconds} for seconds in (1, 3, 2)])
+    durations.remember(
+        durations.names_of(calls), [{"fit_error": None, "fit_time": seconds} for seconds in (1, 3, 2)]
+    )
     order = [errand.indices[0] for errand in durations.longest_first(errands, calls)]
     assert order == [1, 2, 0]
     assert durations.predicted([*calls[:2], call_of(SVC(), {"C": 9})]) == [1.0, 3.0, None]

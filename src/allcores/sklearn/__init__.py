@@ -11,10 +11,30 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from allcores.sklearn import compat
 from allcores.sklearn.backend import NAME, AllcoresBackend
 
-__all__ = ["install", "uninstall"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from allcores.sklearn.search import (
+        GridSearchCV,
+        HalvingGridSearchCV,
+        HalvingRandomSearchCV,
+        RandomizedSearchCV,
+    )
+
+_SEARCHES = ("GridSearchCV", "HalvingGridSearchCV", "HalvingRandomSearchCV", "RandomizedSearchCV")
+
+__all__ = [
+    "GridSearchCV",
+    "HalvingGridSearchCV",
+    "HalvingRandomSearchCV",
+    "RandomizedSearchCV",
+    "install",
+    "uninstall",
+]
 
 _before: list[str] = []  # the default that was there
 
@@ -38,3 +58,12 @@ def uninstall() -> None:
     """Takes ``install`` back."""
     if compat.default_backend() == NAME and _before:
         compat.restore_default_backend(_before.pop())
+
+
+def __getattr__(name: str) -> Any:
+    """Imports the searches, and scikit-learn's model_selection with them, when one is first used."""
+    if name not in _SEARCHES:
+        raise AttributeError(f"module 'allcores.sklearn' has no attribute {name!r}")
+    from allcores.sklearn import search
+
+    return getattr(search, name)

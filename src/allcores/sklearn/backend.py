@@ -47,7 +47,14 @@ class AllcoresBackend(compat.ParallelBackendBase):
         return AllcoresBackend, (self.nesting_level, self.inner_max_num_threads, self._cores)
 
     def effective_n_jobs(self, n_jobs: int | None) -> int:
-        """How many tasks can run at once. Raises ValueError for 0."""
+        """How many tasks can run at once. Raises ValueError for 0.
+
+        With one joblib runs the tasks itself; those of a search of ours are to come here all the same.
+        """
+        workers = self._workers(n_jobs)
+        return workers if self.parallel is None or self._watching() is None else max(2, workers)
+
+    def _workers(self, n_jobs: int | None) -> int:
         if n_jobs == 0:
             raise ValueError("n_jobs == 0 in Parallel has no meaning")
         if n_jobs is None:
@@ -66,8 +73,8 @@ class AllcoresBackend(compat.ParallelBackendBase):
             FallbackToBackend: another one is better for it: threads where it prefers or requires them, none where there
                 is one job, and one of its own where this one serves another object.
         """
-        workers = self.effective_n_jobs(n_jobs)
-        if workers == 1 and self._watcher is None:
+        workers = self._workers(n_jobs)
+        if workers == 1 and self._watching() is None:
             raise compat.FallbackToBackend(compat.SequentialBackend(nesting_level=self.nesting_level))
         if prefer == "threads" or require == "sharedmem":
             raise compat.FallbackToBackend(Threads(self.nesting_level, self._cores))
@@ -76,7 +83,10 @@ class AllcoresBackend(compat.ParallelBackendBase):
             own.parallel = parallel
             raise compat.FallbackToBackend(own)
         self._n_jobs = workers
-        return workers
+        return self.effective_n_jobs(n_jobs)
+
+    def _watching(self) -> Watcher | None:
+        return self._watcher if self._watcher is not None and self._watcher.searching else None
 
     def start_call(self) -> None:
         """A call of the Parallel object begins."""
@@ -85,7 +95,8 @@ class AllcoresBackend(compat.ParallelBackendBase):
     def submit(self, func: Any, callback: Callable[[Done], None]) -> None:
         """Takes a batch of tasks; ``callback`` is called with its outcome."""
         if self._run is None:
-            terms = Terms(self._n_jobs, self.get_nested_backend(), self.inner_max_num_threads, self._watcher)
+            nested, inner_threads = self.get_nested_backend(), self.inner_max_num_threads
+            terms = Terms(self._n_jobs, nested, inner_threads, self._watching())
             self._run = Whole(terms) if compat.wants_all_at_once(self.parallel) else Background(terms)
         self._run.submit(func, callback)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -200,13 +201,16 @@ def fit_and_score(call: FitCall) -> dict[str, Any]:
 
 def failed(call: FitCall, seconds: float, text: str) -> dict[str, Any]:
     """What ``_fit_and_score`` returns for a fit that failed; ``text`` is shown with scikit-learn's warning."""
+    return {**result_of(call, call.options["error_score"], seconds), "fit_error": text}
+
+
+def result_of(call: FitCall, score: float, seconds: float) -> dict[str, Any]:
+    """What ``_fit_and_score`` returns where all scores are the same."""
     options = call.options
-    score = options["error_score"]
     names = getattr(call.scorer, "_scorers", None)
-    scores = score if names is None else dict.fromkeys(names, score)
-    result: dict[str, Any] = {"fit_error": text, "test_scores": scores}
-    if options.get("return_train_score"):
-        result["train_scores"] = scores if names is None else dict(scores)
+    result: dict[str, Any] = {"fit_error": None}
+    for scores in ("test_scores", "train_scores") if options.get("return_train_score") else ("test_scores",):
+        result[scores] = score if names is None else dict.fromkeys(names, score)
     if options.get("return_n_test_samples"):
         result["n_test_samples"] = len(call.test)
     if options.get("return_times"):
@@ -216,6 +220,22 @@ def failed(call: FitCall, seconds: float, text: str) -> dict[str, Any]:
     if options.get("return_estimator"):
         result["estimator"] = call.estimator
     return result
+
+
+def keep_results(
+    search: Any, candidates: list[dict[str, Any]], folds: int, results: list[Any], more: dict[str, list[Any]]
+) -> None:
+    """Gives a search that was interrupted the attributes that it can have."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of scores that are not finite
+        search.cv_results_ = search._format_results(candidates, folds, results, more)
+    scores = results[0]["test_scores"]
+    search.multimetric_ = isinstance(scores, dict)
+    metric = search.refit if search.multimetric_ else "score"
+    if isinstance(metric, str) and not callable(search.refit):
+        search.best_index_ = search._select_best_index(metric, metric, search.cv_results_)
+        search.best_score_ = search.cv_results_[f"mean_test_{metric}"][search.best_index_]
+        search.best_params_ = candidates[search.best_index_]
 
 
 def may_fail(call: FitCall) -> bool:

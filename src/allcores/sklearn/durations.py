@@ -20,9 +20,9 @@ class _Indexed(Protocol):
 Indexed = TypeVar("Indexed", bound=_Indexed)
 
 
-def remember(calls: Sequence[FitCall], results: Sequence[Any]) -> None:
+def remember(names: Sequence[str], results: Sequence[Any]) -> None:
     """Takes in how long each call of a batch took, where its result says so."""
-    for name, result in zip(_names(calls), results, strict=True):
+    for name, result in zip(names, results, strict=True):
         if isinstance(result, dict) and result.get("fit_error") is None and "fit_time" in result:
             _seconds.pop(name, None)
             _seconds[name] = float(result["fit_time"]) + float(result.get("score_time", 0.0))
@@ -32,7 +32,7 @@ def remember(calls: Sequence[FitCall], results: Sequence[Any]) -> None:
 
 def predicted(calls: Sequence[FitCall]) -> list[float | None]:
     """Seconds that each call of a batch took when it was last made with as many rows; None if it never was."""
-    return [_seconds.get(name) for name in _names(calls)] if _seconds else [None] * len(calls)
+    return [_seconds.get(name) for name in names_of(calls)] if _seconds else [None] * len(calls)
 
 
 def longest_first(errands: list[Indexed], calls: Sequence[FitCall]) -> list[Indexed]:
@@ -41,7 +41,10 @@ def longest_first(errands: list[Indexed], calls: Sequence[FitCall]) -> list[Inde
     return sorted(errands, key=lambda errand: sum(seconds[each] for each in errand.indices), reverse=True)
 
 
-def _names(calls: Sequence[FitCall]) -> list[str]:
-    """What is fitted: the estimator (the calls of a batch carry clones of one), its parameters, and how many rows."""
+def names_of(calls: Sequence[FitCall]) -> list[str]:
+    """What is fitted: the estimator (the calls of a batch carry clones of one), its parameters, and how many rows.
+
+    To be asked before the fits: those that run in this process give their estimators other parameters.
+    """
     estimator = repr(calls[0].estimator)
     return [f"{len(call.train)} {call.parameters!r} {estimator}" for call in calls]

@@ -43,10 +43,13 @@ def run(calls: list[FitCall], surroundings: Surroundings | None, terms: Terms) -
     batch = _Batch(calls, surroundings, terms)
     errands = batch.errands()
     if terms.watcher is not None:
-        terms.watcher.begins(calls, [each.unit for each in errands])
+        answers = terms.watcher.answers(calls, [each.unit for each in errands])
+        if answers is not None:
+            return answers
+    names = durations.names_of(calls)
     while errands:
         errands = batch.run(errands)
-    durations.remember(calls, batch.results)
+    durations.remember(names, batch.results)
     return batch.results
 
 
@@ -74,14 +77,21 @@ class _Batch:
     def run(self, errands: list[Errand]) -> list[Errand]:
         """Runs errands; those that are to be run in another way."""
         again: list[Errand] = []
-        with outcomes(self._stream(errands), len(errands)) as values:
-            for position, value in enumerate(values):
-                if isinstance(value, ac.Failure):
-                    again += self._failed(errands[value.index], value.error)
-                    continue
-                number, results = value if self._terms.watcher is not None else (position, value)
-                for index, result in zip(errands[number].indices, results, strict=True):
-                    self._finish(index, result)
+        try:
+            with outcomes(self._stream(errands), len(errands)) as values:
+                for position, value in enumerate(values):
+                    if isinstance(value, ac.Failure):
+                        again += self._failed(errands[value.index], value.error)
+                    elif self._terms.watcher is None:
+                        self._finish(errands[position], value)
+                    else:
+                        self._finish(errands[value[0]], value[1])
+        except KeyboardInterrupt as interrupt:
+            if self._terms.watcher is not None:  # what had arrived, and was not yet looked at
+                for value in ac.partial(interrupt).values():
+                    if not isinstance(value, ac.Failure):
+                        self._finish(errands[value[0]], value[1])
+            raise
         return again
 
     def _stream(self, errands: list[Errand]) -> ac.Stream:
@@ -109,13 +119,14 @@ class _Batch:
         if not compat.may_fail(call):
             raise error
         text = f"{type(error).__module__}.{type(error).__qualname__}: {error}\n"
-        self._finish(errand.indices[0], compat.failed(call, self._timeout or 0.0, text))
+        self._finish(errand, [compat.failed(call, self._timeout or 0.0, text)])
         return []
 
-    def _finish(self, index: int, result: Any) -> None:
-        self.results[index] = result
-        if self._terms.watcher is not None:
-            self._terms.watcher.finished(index, result)
+    def _finish(self, errand: Errand, results: list[Any]) -> None:
+        for index, result in zip(errand.indices, results, strict=True):
+            self.results[index] = result
+            if self._terms.watcher is not None:
+                self._terms.watcher.finished(index, result)
 
     def _alone(self, indices: Sequence[int]) -> list[Errand]:
         return [Errand((index,), units([self._calls[index]], workers=1)[0]) for index in indices]

@@ -19,12 +19,14 @@ class Watcher(Protocol):
 
     Attributes:
         timeout: seconds that one fit may take, or None.
+        searching: whether the fits that are run now are the search's.
     """
 
     timeout: float | None
+    searching: bool
 
-    def begins(self, calls: list[Any], units: list[Any]) -> None:
-        """These calls are about to be made, as these units."""
+    def answers(self, calls: list[Any], units: list[Any]) -> list[Any] | None:
+        """These calls are about to be made, as these units; their results, where they need not be made."""
 
     def finished(self, index: int, result: Any) -> None:
         """A call has its result."""
