@@ -7,6 +7,7 @@
 #   make docs       the documentation, in build/docs
 #   make test-all   all tests with each of Python 3.11, 3.12 and 3.13 that is found
 #   make bench      the benchmarks
+#   make peers      the tests that joblib and scikit-learn ship, with our backend and our searches
 #   make clean      remove everything that these commands made
 #
 # PYTHON=/path/to/python chooses another interpreter; ARGS="..." is handed on to the demo, pytest or the benchmark.
@@ -20,7 +21,7 @@ ARGS ?=
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 bin = $(VENV)/bin
 
-.PHONY: demo test check docs test-all bench clean
+.PHONY: demo test check docs test-all bench peers clean
 .DELETE_ON_ERROR:
 
 # An installed package is compiled, a checkout is not: without this every cold start would pay for compiling.
@@ -43,6 +44,9 @@ docs: $(VENV)/.installed-docs
 bench: $(VENV)/.installed-bench
 	$(bin)/python -m compileall -q src
 	$(bin)/python benchmarks/regret.py $(ARGS)
+
+peers: $(VENV)/.installed-test
+	$(bin)/python tools/peers/run.py -n 2 $(ARGS)
 
 test-all: $(VERSIONS:%=test-%)
 
