@@ -1,7 +1,7 @@
 """A process that runs one rival on one cell: ``ml_station.py CELL RIVAL small|full``. One word a line, and an answer.
 
-``run``: seconds and digest of one call. ``work``: seconds of the distinct work. The input is made, and what a user would
-have imported is imported, before the first word is read.
+``run``: seconds and digest of one call. ``work``: seconds of the distinct work. The input is made, and what a user
+would have imported is imported, before the first word is read.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ def pytest_runtest_call(item):
 
 
 def left_out():
-    """Ends of the names of tests of this suite that are left out."""
+    """Ends of the names of tests of this suite that are left out, with their parameters or without."""
     for line in DESELECTED.read_text(encoding="utf-8").splitlines():
         suite, _, rest = line.partition(" ")
         if suite == SUITE:
@@ -47,6 +47,10 @@ def left_out():
 def pytest_collection_modifyitems(config, items):
     """Takes out what ``deselected.txt`` names."""
     names = tuple(left_out())
-    gone = [item for item in items if item.nodeid.endswith(names)] if names else []
+    gone = [
+        item
+        for item in items
+        if names and (item.nodeid.endswith(names) or item.nodeid.partition("[")[0].endswith(names))
+    ]
     config.hook.pytest_deselected(items=gone)
     items[:] = [item for item in items if item not in gone]

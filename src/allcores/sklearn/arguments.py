@@ -1,8 +1,9 @@
 """Arguments that many tasks of a call have in common travel once, and each task gets them as they were.
 
 What is repeated is recognised by identity. It is captured by the function of the job, so it is loaded once, before
-workers are forked, and shared by them. A task gets a copy of its own: objects are made anew, and so is a small array;
-a large array is the one that its worker has, writable, copied by the system page by page as somebody writes.
+workers are forked, and shared by them. There a task gets a copy of its own: objects are made anew, and so is a small
+array; a large array is the one that its worker has, writable, copied by the system page by page as somebody writes.
+Tasks that run in the calling process get the very objects, as they do with ``n_jobs=1``.
 """
 
 from __future__ import annotations
@@ -56,6 +57,7 @@ class Repeated:
         self.values = [value for key, value in found.items() if counts[key] >= least]
         self._numbers = {id(value): number for number, value in enumerate(self.values)}
         self._moulds: dict[int, _Mould | None] = {}
+        self._travelled = False
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _of_values, (self.values,)
@@ -94,12 +96,12 @@ class Repeated:
         return self._copy(value.number) if type(value) is Place else value
 
     def _copy(self, number: int) -> Any:
-        if number not in self._moulds:
+        if self._travelled and number not in self._moulds:
             try:
                 self._moulds[number] = _Mould(self.values[number])
             except Exception:  # it can travel, but not by plain pickle
                 self._moulds[number] = None
-        mould = self._moulds[number]
+        mould = self._moulds.get(number)
         return self.values[number] if mould is None else mould.cast()
 
 
@@ -120,4 +122,7 @@ class _Mould:
 
 
 def _of_values(values: list[Any]) -> Repeated:
-    return Repeated([(_of_values, tuple(values), {})], least=1)
+    repeated = Repeated(())
+    repeated.values = values
+    repeated._travelled = True
+    return repeated
