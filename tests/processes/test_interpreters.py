@@ -1,5 +1,6 @@
 """How interpreters are started: by a caller without standard files, and by items themselves."""
 
+import functools
 import itertools
 import os
 import subprocess
@@ -8,6 +9,8 @@ import textwrap
 
 import pytest
 
+from allcores.processes import interpreter
+from allcores.tasks.task import Task
 from starting import STARTS
 
 COMPUTES = """
@@ -78,3 +81,12 @@ def test_joblib_and_multiprocessing_start_processes_inside_an_item(tmp_path, sta
     pytest.importorskip("joblib")
     done = run(tmp_path, start, program)
     assert (done.stdout, done.stderr) == ("[6, 6]\n[[0], [1]]\n", "")
+
+
+def test_modules_of_what_a_partial_holds_are_imported_in_advance():
+    """Of an estimator, say, so that not every new function has to import them again."""
+    import numpy.linalg
+
+    assert "numpy.linalg" not in interpreter.wanted_imports(Task((("map", len),)))
+    held = functools.partial(len, (numpy.linalg.LinAlgError, [1]))
+    assert "numpy.linalg" in interpreter.wanted_imports(Task((("map", held),)))

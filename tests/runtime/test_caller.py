@@ -183,3 +183,18 @@ def test_the_window_in_bytes_is_the_users_or_else_ours():
 
     assert bound(window_bytes=5) == 5
     assert bound() == 64 << 20
+
+
+def test_ctrl_c_ends_the_call_at_its_item_also_where_errors_are_returned():
+    seen = []
+
+    def interrupted(x):
+        seen.append(x)
+        if x == 500:
+            raise KeyboardInterrupt
+        return x
+
+    with pytest.raises(KeyboardInterrupt) as raised:
+        ac.map(interrupted, range(1000), engine="inline", on_error="return", writes="allow")
+    assert seen[-1] == 500
+    assert len(ac.partial(raised.value)) == 500

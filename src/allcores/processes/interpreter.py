@@ -69,6 +69,8 @@ def wanted_imports(task: Task) -> list[str]:
             if isinstance(home, str):
                 names[home] = None
         names.update(dict.fromkeys(_imported_inside(getattr(function, "__code__", None))))
+    for _, function in task.stages:
+        names.update(dict.fromkeys(_homes_of(getattr(function, "args", None))))
     return [name for name in names if name in sys.modules and name.partition(".")[0] in SAFE_TO_IMPORT]
 
 
@@ -81,6 +83,14 @@ def _imported_inside(code: Any) -> list[str]:
         if hasattr(constant, "co_names"):
             names += _imported_inside(constant)
     return names
+
+
+def _homes_of(held: Any) -> list[str]:
+    """The modules of classes, and of objects' classes, that a partial holds, in tuples too."""
+    if not isinstance(held, tuple):
+        home = getattr(held if isinstance(held, type) else type(held), "__module__", None)
+        return [home] if isinstance(home, str) else []
+    return [home for each in held for home in _homes_of(each)]
 
 
 def directories_of(modules: list[str]) -> list[str]:

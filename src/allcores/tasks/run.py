@@ -101,7 +101,8 @@ def run_items(
             start, outputs = index + 1, []
             if ledger is not None:
                 ledger.start, ledger.outputs = start, outputs
-            if stop_on_error:
+            interrupted = proceed is None and issubclass(type(error), KeyboardInterrupt)  # here: by Ctrl-C
+            if stop_on_error or interrupted:
                 del remaining  # the error knows this frame: the user's iterator is not to live as long
                 return outcomes
     if outputs:
