@@ -5,10 +5,12 @@ import os
 import pickle
 import signal
 import sys
+import threading
 import warnings
 
 import numpy as np
 import pytest
+import sklearn
 from joblib import parallel_config
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.datasets import load_iris
@@ -32,7 +34,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 import allcores as ac
 import allcores.sklearn
-from allcores.sklearn import compat, durations, fits, thread_safe
+from allcores.sklearn import compat, durations, fits, thread_safe, warmth
 from allcores.sklearn.sharing import FitCall
 
 X, y = load_iris(return_X_y=True)
@@ -49,6 +51,22 @@ def processes():
     """Nothing runs in the calling thread."""
     with ac.config(engine="processes"):
         yield
+
+
+@pytest.fixture
+def threads(monkeypatch):
+    """Where fits run, as they begin; no worker process was started yet, and none will be."""
+    monkeypatch.setattr(warmth, "_warm", threading.Event())
+    monkeypatch.setattr(warmth, "_start", lambda function: None)
+    seen = []
+    run = fits.run_unit_in_thread
+
+    def noting(*args):
+        seen.append(threading.get_ident())
+        return run(*args)
+
+    monkeypatch.setattr(fits, "run_unit_in_thread", noting)
+    return seen
 
 
 @pytest.fixture
@@ -294,6 +312,39 @@ def test_only_what_stands_in_the_table_runs_in_threads(estimator, parameters, ex
     calls = [call_of(SVC()), call_of(estimator, parameters)]
     scorer = calls[0].scorer
     assert thread_safe.may_share_a_process([call._replace(scorer=scorer) for call in calls]) is expected
+
+
+def test_fits_of_the_table_run_in_threads_until_processes_are_there(threads):
+    expected = search().fit(X, y)
+    assert_same(search(n_jobs=2).fit(X, y).cv_results_, expected.cv_results_)
+    assert len(threads) == 12
+    assert threading.get_ident() not in threads
+    warmth._warm.set()
+    assert_same(search(n_jobs=2).fit(X, y).cv_results_, expected.cv_results_)
+    assert len(threads) == 12
+
+
+def test_fits_in_threads_leave_the_warning_filters_and_the_configuration_alone(threads):
+    before = list(warnings.filters)
+    with sklearn.config_context(assume_finite=True):
+        search(n_jobs=2, grid={"C": [1.0] * 20}).fit(X, y)
+        assert sklearn.get_config()["assume_finite"]
+    assert len(threads) == 80
+    assert warnings.filters == before
+
+
+def test_an_engine_that_was_asked_for_is_taken(threads, processes):
+    search(n_jobs=2).fit(X, y)
+    assert not threads
+
+
+def test_after_a_long_call_in_threads_processes_are_started(monkeypatch):
+    monkeypatch.setattr(warmth, "_warm", threading.Event())
+    monkeypatch.setattr(warmth, "_begun", threading.Event())
+    warmth.took(0.01, in_threads=True, function=fits.run_unit)
+    assert not warmth._begun.is_set()
+    warmth.took(0.5, in_threads=True, function=fits.run_unit)
+    assert warmth._warm.wait(30)
 
 
 def test_a_scorer_of_the_users_is_not_run_in_threads():

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import allcores as ac
-from allcores.sklearn import compat, durations, thread_safe
+from allcores.sklearn import compat, durations, thread_safe, warmth
 from allcores.sklearn.compat import Surroundings
 from allcores.sklearn.sharing import FitCall, Unit, units
-from allcores.sklearn.terms import Terms, outcomes, sets_for_all_threads
+from allcores.sklearn.terms import Terms, engine_is_open, outcomes, sets_for_all_threads
 
 
 class Errand(NamedTuple):
@@ -47,14 +48,22 @@ def run(calls: list[FitCall], surroundings: Surroundings | None, terms: Terms) -
         if answers is not None:
             return answers
     names = durations.names_of(calls)
+    began = time.monotonic()
     while errands:
         errands = batch.run(errands)
+    if terms.n_jobs > 1:
+        warmth.took(time.monotonic() - began, in_threads=batch.in_threads, function=run_unit)
     durations.remember(names, batch.results)
     return batch.results
 
 
 class _Batch:
-    """The fits of one batch, and what has become of them."""
+    """The fits of one batch, and what has become of them.
+
+    Attributes:
+        results: of the calls, in their order.
+        in_threads: whether they run in threads of this process.
+    """
 
     def __init__(self, calls: list[FitCall], surroundings: Surroundings | None, terms: Terms) -> None:
         self._calls = calls
@@ -63,6 +72,13 @@ class _Batch:
         self._around = Around(surroundings, terms.nested, tuple(classes))
         self._timeout = None if terms.watcher is None else terms.watcher.timeout
         self.results: list[Any] = [None] * len(calls)
+        self.in_threads = (
+            terms.n_jobs > 1
+            and self._timeout is None
+            and not warmth.is_warm()
+            and engine_is_open()
+            and thread_safe.may_share_a_process(calls)
+        )
 
     def errands(self) -> list[Errand]:
         """What there is to run, the longest first where that is known."""
@@ -97,7 +113,7 @@ class _Batch:
     def _stream(self, errands: list[Errand]) -> ac.Stream:
         options = self._terms.options()
         function: Any = run_unit
-        if self._terms.n_jobs > 1 and thread_safe.may_share_a_process(self._calls):
+        if self.in_threads:
             options["engine"], function = "threads", run_unit_in_thread
         if self._timeout is not None:
             options["engine"], options["timeout"] = "processes", self._timeout

@@ -62,6 +62,11 @@ class Terms(NamedTuple):
         }
 
 
+def engine_is_open() -> bool:
+    """Whether neither ``allcores.config`` nor the environment asks for an engine."""
+    return not any(reason.endswith("asks for it") for reason in ac.explain(abs, (0,)).reasons)
+
+
 @contextlib.contextmanager
 def outcomes(stream: ac.Stream, count: int | None = None) -> Iterator[Iterator[Any]]:
     """The values of a stream, ``count`` of them; it is closed when the block is left.
