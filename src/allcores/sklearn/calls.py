@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import allcores as ac
-from allcores.sklearn import compat, fits
+from allcores.sklearn import compat
 from allcores.sklearn.arguments import Repeated
 from allcores.sklearn.compat import Call
 from allcores.sklearn.terms import TRIES, Terms, outcomes, sets_for_all_threads
@@ -72,6 +72,8 @@ class Whole:
 
     def _run_fits(self) -> bool:
         """Runs calls of ``_fit_and_score`` as what they are; False if they are not recognised."""
+        from allcores.sklearn import fits  # which brings along what scikit-learn has for it
+
         calls = [call for batch, _ in self._queue for call in batch]
         recognised = compat.fits(calls)
         if isinstance(recognised, str):

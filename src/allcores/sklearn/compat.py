@@ -22,7 +22,9 @@ from joblib.parallel import (
     register_parallel_backend,
 )
 
-from allcores.sklearn.sharing import FitCall
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from allcores.sklearn.sharing import FitCall
 
 __all__ = [
     "FallbackToBackend",
@@ -151,6 +153,8 @@ def is_of_sklearn(call: Call) -> bool:
 
 def fits(calls: Sequence[Call]) -> list[FitCall] | str:
     """The calls as ``FitCall``s, rid of the context that no callback will look at; or why they are left as they are."""
+    from allcores.sklearn.sharing import FitCall
+
     if not calls:
         return "there are none"
     reason = why_not()
