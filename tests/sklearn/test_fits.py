@@ -35,6 +35,7 @@ from sklearn.tree import DecisionTreeClassifier
 import allcores as ac
 import allcores.sklearn
 from allcores.sklearn import compat, durations, fits, thread_safe, warmth
+from allcores.sklearn.backend import AllcoresBackend
 from allcores.sklearn.sharing import FitCall
 
 X, y = load_iris(return_X_y=True)
@@ -277,6 +278,17 @@ def test_a_search_that_is_watched_by_callbacks_runs_plainly(recognised):
     assert recognised == []
 
 
+def test_inside_a_task_fits_are_recognised_also_for_one_worker(recognised):
+    """Work can be shared there as well; at the top n_jobs=1 stays what it is, the way to debug."""
+    expected = search().fit(X, y)
+    with parallel_config(AllcoresBackend(cores=1)):
+        search(n_jobs=-1).fit(X, y)
+    assert recognised == []
+    with parallel_config(AllcoresBackend(nesting_level=1, cores=1)):
+        assert_same(search(n_jobs=-1).fit(X, y).cv_results_, expected.cv_results_)
+    assert len(recognised) == 1
+
+
 def test_an_unknown_version_runs_plainly(recognised, monkeypatch):
     monkeypatch.setattr(compat, "why_not", lambda: "unknown")
     expected = search().fit(X, y)
@@ -327,9 +339,9 @@ def test_fits_of_the_table_run_in_threads_until_processes_are_there(threads):
 def test_fits_in_threads_leave_the_warning_filters_and_the_configuration_alone(threads):
     before = list(warnings.filters)
     with sklearn.config_context(assume_finite=True):
-        search(n_jobs=2, grid={"C": [1.0] * 20}).fit(X, y)
+        search(n_jobs=2, grid={"C": [float(c) for c in range(1, 11)]}).fit(X, y)
         assert sklearn.get_config()["assume_finite"]
-    assert len(threads) == 80
+    assert len(threads) == 40
     assert warnings.filters == before
 
 

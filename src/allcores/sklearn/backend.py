@@ -49,10 +49,10 @@ class AllcoresBackend(compat.ParallelBackendBase):
     def effective_n_jobs(self, n_jobs: int | None) -> int:
         """How many tasks can run at once. Raises ValueError for 0.
 
-        With one joblib runs the tasks itself; those of a search of ours are to come here all the same.
+        With one joblib runs the tasks itself; what is worth having all the same is said to have two.
         """
         workers = self._workers(n_jobs)
-        return workers if self.parallel is None or self._watching() is None else max(2, workers)
+        return workers if self.parallel is None or not self._wants(self.parallel) else max(2, workers)
 
     def _workers(self, n_jobs: int | None) -> int:
         if n_jobs == 0:
@@ -74,7 +74,7 @@ class AllcoresBackend(compat.ParallelBackendBase):
                 is one job, and one of its own where this one serves another object.
         """
         workers = self._workers(n_jobs)
-        if workers == 1 and self._watching() is None:
+        if workers == 1 and not self._wants(parallel):
             raise compat.FallbackToBackend(compat.SequentialBackend(nesting_level=self.nesting_level))
         if prefer == "threads" or require == "sharedmem":
             raise compat.FallbackToBackend(Threads(self.nesting_level, self._cores))
@@ -84,6 +84,10 @@ class AllcoresBackend(compat.ParallelBackendBase):
             raise compat.FallbackToBackend(own)
         self._n_jobs = workers
         return self.effective_n_jobs(n_jobs)
+
+    def _wants(self, parallel: Any) -> bool:
+        """Whether tasks are worth having for one worker: a search of ours, or inside a task any, can share work."""
+        return self._watching() is not None or (bool(self.nesting_level) and compat.is_for_fits(parallel))
 
     def _watching(self) -> Watcher | None:
         return self._watcher if self._watcher is not None and self._watcher.searching else None

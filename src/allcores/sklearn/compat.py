@@ -76,6 +76,12 @@ def lazily(parallel: Any) -> int | None:
     return None if default else max(1, parallel._pre_dispatch_amount)
 
 
+def is_for_fits(parallel: Any) -> bool:
+    """Whether a Parallel object is of a cross-validation of scikit-learn: these alone say how far to read ahead."""
+    theirs = type(parallel).__module__ == "sklearn.utils.parallel"
+    return theirs and parallel.pre_dispatch == "2*n_jobs"
+
+
 def wants_all_at_once(parallel: Any) -> bool:
     """Whether the user gets nothing before all results are there, and no time limit runs meanwhile."""
     return not parallel.return_generator and parallel.timeout is None

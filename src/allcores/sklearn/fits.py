@@ -72,23 +72,32 @@ class _Batch:
         self._around = Around(surroundings, terms.nested, tuple(classes))
         self._timeout = None if terms.watcher is None else terms.watcher.timeout
         self.results: list[Any] = [None] * len(calls)
-        self.in_threads = (
-            terms.n_jobs > 1
-            and self._timeout is None
-            and not warmth.is_warm()
-            and engine_is_open()
-            and thread_safe.may_share_a_process(calls)
-        )
+        self.in_threads = False
 
     def errands(self) -> list[Errand]:
-        """What there is to run, the longest first where that is known."""
+        """What there is to run.
+
+        The longest comes first, where nobody looks. A search of ours shows and keeps what is whole, candidate by
+        candidate; and where errors are raised, it should be the earliest one's.
+        """
         if self._timeout is not None:  # for one fit: nothing can be shared
-            found = self._alone(range(len(self._calls)))
-        else:
-            found = [Errand(unit.indices, unit) for unit in units(self._calls, workers=self._terms.n_jobs)]
-        if not all(map(compat.may_fail, self._calls)):
-            return found  # the first failing one's error is raised
+            return self._alone(range(len(self._calls)))
+        found = [Errand(unit.indices, unit) for unit in units(self._calls, workers=self._terms.n_jobs)]
+        self.in_threads = self._may_run_in_threads(found)
+        if self._terms.watcher is not None or not all(map(compat.may_fail, self._calls)):
+            return sorted(found, key=lambda errand: min(errand.indices))
         return durations.longest_first(found, self._calls)
+
+    def _may_run_in_threads(self, errands: list[Errand]) -> bool:
+        return (
+            self._terms.n_jobs > 1
+            and all(
+                len(errand.indices) == 1 for errand in errands
+            )  # others hold back the warnings of the process
+            and not warmth.is_warm()
+            and thread_safe.may_share_a_process(self._calls)
+            and engine_is_open()
+        )
 
     def run(self, errands: list[Errand]) -> list[Errand]:
         """Runs errands; those that are to be run in another way."""

@@ -20,7 +20,6 @@ from allcores.sklearn.watch import Rehearsal, Unrecognised, Watch
 _WATCH = "_allcores_watch"  # the attribute that a search has while it is fitted
 
 _ADDED = """
-
     What this class adds to scikit-learn's: its fits always run on allcores.
 
     Args:
@@ -28,8 +27,8 @@ _ADDED = """
             ``error_score`` as any failing fit does. With a limit every fit is made for itself.
         progress: True, or a label, shows a bar with the best score so far.
 
-    After Ctrl-C ``cv_results_`` has the candidates that were finished on all folds, and ``best_params_`` the best of
-    them.
+    Candidates are evaluated in their order. After Ctrl-C ``cv_results_`` has those that were finished on all folds, and
+    ``best_params_`` the best of them.
 """
 
 
@@ -130,7 +129,8 @@ def _with_options(theirs: type) -> Callable[[type], type]:
             parameters=[*stock.parameters.values(), *added]
         )
         ours.__init__ = __init__  # type: ignore[misc]
-        ours.__doc__ = inspect.cleandoc(theirs.__doc__ or "") + inspect.cleandoc(_ADDED)
+        text = inspect.cleandoc(theirs.__doc__ or "").partition("\nExamples\n")[0].rstrip()
+        ours.__doc__ = f"{text}\n\n{inspect.cleandoc(_ADDED)}\n"
         return ours
 
     return decorate
