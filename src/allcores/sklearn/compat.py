@@ -173,8 +173,10 @@ def fits(calls: Sequence[Call]) -> list[FitCall] | str:
         given = dict(zip(_FIRST, args, strict=False)) | kwargs
         if len(args) > 3 or not given.keys() >= set(_TAKEN):
             return "their arguments are not those that are known"
-        if (context := given.pop("callback_ctx", None)) is not None and _has_callbacks(context, given):
-            return "callbacks watch them"
+        if (context := given.pop("callback_ctx", None)) is not None:
+            held = [] if found else [given["estimator"]]  # all of them are clones of one
+            if _has_callbacks(context, [*held, *(given["parameters"] or {}).values()]):
+                return "callbacks watch them"
         given.pop("caller", None)
         taken = {name: given.pop(name) for name in _TAKEN}
         found.append(FitCall(**taken, options=given))
@@ -279,14 +281,10 @@ def _same_wrapper(first: Any, other: Any) -> bool:
     )
 
 
-def _has_callbacks(context: Any, given: dict[str, Any]) -> bool:
+def _has_callbacks(context: Any, held: Sequence[Any]) -> bool:
     """Whether anybody watches: callbacks of the search, or of an estimator inside, which it passes its place to."""
-    try:
-        if context._callbacks:
-            return True
-    except AttributeError:
+    if getattr(context, "_callbacks", True):
         return True
-    held = [given.get("estimator"), *(given.get("parameters") or {}).values()]
     return any(getattr(each, "_skl_callbacks", None) for one in held for each in estimators_in(one))
 
 
