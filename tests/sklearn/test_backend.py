@@ -238,6 +238,29 @@ def test_the_input_is_not_read_far_ahead(pre_dispatch):
     assert len(taken) < 100_000
 
 
+@pytest.mark.parametrize("batch_size", [1, 2])
+def test_no_more_is_read_ahead_than_was_said(processes, batch_size):
+    taken = []
+
+    def tasks():
+        for x in range(12):
+            taken.append(x)
+            yield delayed(square)(x)
+
+    parallel = Parallel(n_jobs=2, pre_dispatch=4, batch_size=batch_size)
+    register = joblib.parallel.BatchCompletionCallBack._retrieve_result
+    ahead = []
+
+    def noting(self, out):
+        ahead.append(len(taken) - batch_size * len(ahead))
+        return register(self, out)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(joblib.parallel.BatchCompletionCallBack, "_retrieve_result", noting)
+        assert parallel(tasks()) == [x * x for x in range(12)]
+    assert max(ahead) <= 4 + batch_size
+
+
 def test_a_generator_gives_results_as_they_are_asked_for():
     results = Parallel(n_jobs=2, return_as="generator")(delayed(square)(x) for x in range(10))
     assert [next(results), next(results)] == [0, 1]

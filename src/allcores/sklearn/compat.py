@@ -70,10 +70,11 @@ def is_over(parallel: Any) -> bool:
 
 
 def lazily(parallel: Any) -> int | None:
-    """How many tasks the user lets joblib take from the input in advance; None for joblib's default, or all."""
+    """How many batches the user lets joblib take from the input in advance; None for joblib's default, or all."""
     asked = parallel.pre_dispatch
     default = isinstance(asked, str) and asked.replace(" ", "") in ("all", "2*n_jobs")
-    return None if default else max(1, parallel._pre_dispatch_amount)
+    each = 1 if parallel.batch_size == "auto" else parallel.batch_size
+    return None if default else max(1, parallel._pre_dispatch_amount // each)
 
 
 def is_for_fits(parallel: Any) -> bool:
