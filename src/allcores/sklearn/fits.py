@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import time
+import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -103,7 +105,7 @@ class _Batch:
         """Runs errands; those that are to be run in another way."""
         again: list[Errand] = []
         try:
-            with outcomes(self._stream(errands), len(errands)) as values:
+            with self._filters_kept(), outcomes(self._stream(errands), len(errands)) as values:
                 for position, value in enumerate(values):
                     if isinstance(value, ac.Failure):
                         again += self._failed(errands[value.index], value.error)
@@ -118,6 +120,10 @@ class _Batch:
                         self._finish(errands[value[0]], value[1])
             raise
         return again
+
+    def _filters_kept(self) -> contextlib.AbstractContextManager[Any]:
+        """scikit-learn sets the process's warning filters for a moment; threads put them back in another order."""
+        return warnings.catch_warnings() if self.in_threads else contextlib.nullcontext()
 
     def _stream(self, errands: list[Errand]) -> ac.Stream:
         options = self._terms.options()
