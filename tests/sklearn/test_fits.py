@@ -225,6 +225,47 @@ def test_a_killed_worker_costs_nothing_but_its_task(processes, tmp_path):
     np.testing.assert_array_equal(found["mean_test_score"], expected["mean_test_score"])
 
 
+class Noting(ClassifierMixin, BaseEstimator):
+    """Says which process fits it."""
+
+    def __init__(self, alpha=0, path=None):
+        self.alpha = alpha
+        self.path = path
+
+    def fit(self, X, y):
+        if self.path is not None:
+            with open(self.path, "a") as file:
+                file.write(f"{os.getpid()} ")
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict(self, X):
+        return np.full(len(X), self.alpha % 3)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
+def test_a_search_goes_on_when_a_worker_is_killed_from_outside(processes, tmp_path):
+    path = tmp_path / "pids"
+    path.touch()
+    grid = {"alpha": list(range(100))}
+    expected = search(estimator=Noting(), grid=grid, return_train_score=True).fit(X, y)
+    killed = []
+
+    def kill():
+        while not (pids := path.read_text().split(" ")[:-1]):
+            pass
+        killed.append(int(pids[0]))
+        os.kill(killed[0], signal.SIGKILL)
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    found = search(estimator=Noting(path=str(path)), grid=grid, return_train_score=True, n_jobs=2).fit(X, y)
+    thread.join()
+    assert killed[0] != os.getpid()
+    assert len(set(path.read_text().split())) >= 3  # two workers, and one in the place of the killed one
+    assert_same(found.cv_results_, expected.cv_results_)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
 def test_a_fit_that_kills_every_worker_is_a_failing_fit(processes, tmp_path):
     path = str(tmp_path / "killed")
