@@ -1,0 +1,1 @@
+"""The scikit-learn wing: cross-validation and searches on every core."""
