@@ -1,14 +1,14 @@
 """Runs a search twice: as scikit-learn does with one worker, and by units, one after the other in this process."""
 
-import pickle
+import re
 import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 from unittest import mock
 
+import cloudpickle
 import numpy as np
 from sklearn import get_config
-from sklearn.base import clone
 from sklearn.model_selection import _search, _validation
 
 from allcores.sklearn.sharing import FitCall, Unit, units
@@ -35,7 +35,7 @@ class Tasks:
         self._made += made
         results = [None] * len(calls)
         assert sorted(index for unit in made for index in unit.indices) == list(range(len(calls)))
-        for unit in pickle.loads(pickle.dumps(made)):
+        for unit in cloudpickle.loads(cloudpickle.dumps(made)):
             run = wrapper(unit.run).with_config_and_warning_filters(get_config(), warnings.filters)
             for index, result in zip(unit.indices, run(calls[0].X, calls[0].y), strict=True):
                 results[index] = result
@@ -51,24 +51,33 @@ def fit_call(estimator, X, y, *, scorer, train, test, parameters, fit_params, sc
 
 
 class Outcome(NamedTuple):
-    """What a search came to: itself, fitted; what it raised; and what it warned of."""
+    """What a search came to: its results; what it raised; and what it warned of."""
 
-    search: Any
+    results: dict[str, Any]
     error: Exception | None
     warned: list[tuple[type, str, str, int]]
 
 
-def outcome(search, X, y, **params) -> Outcome:
-    search, error = clone(search), None
+def outcome(search, X, y, strict: str | None = None, **params) -> Outcome:
+    """Fit a search; warnings that begin with ``strict`` are errors."""
+    error = None
     with warnings.catch_warnings(record=True) as shown:
         warnings.simplefilter("always")
+        if strict is not None:
+            warnings.filterwarnings("error", message=strict)
         try:
             search.fit(X, y, **params)
         except Exception as raised:
             error = raised
+    results = {} if error else search.cv_results_
     return Outcome(
-        search, error, [(each.category, str(each.message), each.filename, each.lineno) for each in shown]
+        results, error, [(each.category, text(each.message), each.filename, each.lineno) for each in shown]
     )
+
+
+def text(message) -> str:
+    """A message; with callbacks and without, the fit stands in two lines of ``_fit_and_score``."""
+    return re.sub(r"line \d+, in _fit_and_score", "in _fit_and_score", str(message))
 
 
 def stock(search, X, y, **params) -> Outcome:
@@ -88,15 +97,12 @@ def shared(search, X, y, workers: int = 2, made: list[Unit] | None = None, **par
 def assert_same(one: Outcome, other: Outcome) -> None:
     """Two searches came to the same in everything but times, errors and warnings included."""
     assert type(one.error) is type(other.error)
-    assert str(one.error) == str(other.error)
+    assert text(one.error) == text(other.error)
     assert sorted(one.warned, key=str) == sorted(other.warned, key=str)
-    if one.error is not None:
-        return
-    mine, theirs = one.search.cv_results_, other.search.cv_results_
-    assert mine.keys() == theirs.keys()
-    for name in mine:
+    assert one.results.keys() == other.results.keys()
+    for name in one.results:
         if not name.endswith("_time"):
-            np.testing.assert_array_equal(mine[name], theirs[name], err_msg=name)
+            np.testing.assert_array_equal(one.results[name], other.results[name], err_msg=name)
 
 
 def counted(monkeypatch, kind: type, name: str) -> Callable[[], int]:

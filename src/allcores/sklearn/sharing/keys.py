@@ -107,10 +107,16 @@ def is_of_scikit_learn(kind: type) -> bool:
 
 
 def is_bare(estimator: Any) -> bool:
-    """Say whether an estimator is of a class of scikit-learn's and holds its parameters and nothing else."""
-    if not is_of_scikit_learn(type(estimator)):
+    """Say whether an estimator is of a class of scikit-learn's and holds what its constructor made and nothing else."""
+    kind = type(estimator)
+    if not is_of_scikit_learn(kind):
         return False
-    return set(vars(estimator)) - {_OUTPUT} <= set(estimator.get_params(deep=False))
+    if kind not in _made_by_constructor:
+        _made_by_constructor[kind] = frozenset(vars(kind(**estimator.get_params(deep=False))))
+    return set(vars(estimator)) - {_OUTPUT} <= _made_by_constructor[kind]
+
+
+_made_by_constructor: dict[type, frozenset[str]] = {}  # names of attributes: of most classes, the parameters
 
 
 def _estimator_key(estimator: Any, without: frozenset[str]) -> Hashable:

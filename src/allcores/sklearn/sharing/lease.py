@@ -7,12 +7,13 @@ again.
 
 from __future__ import annotations
 
+import functools
 import pickle
 import time
 from collections.abc import Callable, Hashable
 from typing import Any
 
-from allcores.sklearn.sharing.memo import Entry, Memo, is_stable
+from allcores.sklearn.sharing.memo import Entry, Memo, copy_of
 from allcores.sklearn.sharing.warned import held
 
 
@@ -21,6 +22,19 @@ class GivenUp(BaseException):
 
     No ``Exception``, as scikit-learn must not take it for a fit that failed.
     """
+
+
+def gives_up(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Give up where a borrowed method fails: a traceback that the user sees must not lead through it."""
+
+    @functools.wraps(method)
+    def borrowed(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return method(*args, **kwargs)
+        except Exception as error:
+            raise GivenUp from error
+
+    return borrowed
 
 
 class Clock:
@@ -54,6 +68,7 @@ class Lease:
         self.is_private = is_private
         self.drew = False  # part of the work at hand was not shared, so neither is the whole
         self._borrowers: list[tuple[Any, str]] = []
+        self._copies: list[Any] = []
         self._fresh: list[Entry] = []
 
     def borrow(self, estimator: Any, name: str, method: Callable[..., Any]) -> None:
@@ -61,11 +76,21 @@ class Lease:
         vars(estimator)[name] = method
         self._borrowers.append((estimator, name))
 
+    def known_copy(self, entry: Entry) -> Any:
+        """Copy an entry's value; until the lease ends, what is made of the copy is what is made of the value."""
+        copied = copy_of(entry.value)
+        self.memo.learn(copied, entry.token)
+        self._copies.append(copied)
+        return copied
+
     def end(self) -> None:
         """Take every method back; of what the user will see, keep bytes."""
         for estimator, name in self._borrowers:
             vars(estimator).pop(name, None)
         self._borrowers.clear()
+        for copied in self._copies:
+            self.memo.forget(copied)
+        self._copies.clear()
         if self.is_private:
             for entry in self._fresh:
                 entry.state = pickle.dumps(entry.state, protocol=5)
@@ -90,18 +115,15 @@ class Lease:
             The entry, and whether it was found.
 
         Raises:
-            GivenUp: where it fails or failed before.
+            GivenUp: where it failed before.
         """
         if what in self.memo.failed:
             raise GivenUp
         found = self.memo.recall(what)
         if found is None or (self.is_private and isinstance(found.state, dict)):
             return self._first(what, compute, state_of), False
-        try:
-            for shown in found.log:
-                shown.again()
-        except Exception as error:  # filters that make errors of warnings have changed
-            raise GivenUp from error
+        for shown in found.log:
+            shown.again()
         self.clock.charge(found.seconds)
         return found, True
 
@@ -113,13 +135,12 @@ class Lease:
         try:
             with held() as log:
                 value = compute()
-        except Exception as error:
+        except Exception:
             self.memo.failed.add(what)
-            raise GivenUp from error
-        entry = Entry(value, self.clock.time() - started, log, state_of() if state_of else None)
-        if not self.drew and is_stable(value):
-            if self.memo.token(value) is None:
-                self.memo.learn(value)
+            raise
+        token = None if self.drew else self.memo.token(value) or self.memo.learn(value)
+        entry = Entry(value, token, self.clock.time() - started, log, state_of() if state_of else None)
+        if not self.drew:
             self.memo.keep(what, entry)
             if entry.state is not None:
                 self._fresh.append(entry)

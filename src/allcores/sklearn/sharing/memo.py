@@ -22,12 +22,16 @@ ROOM_IN_FOLDS = 8
 
 
 class Entry:
-    """Something computed once: its value, what it took, what was said meanwhile, and what it made of the estimator."""
+    """Something computed: its value, what it took, what was said meanwhile, and what it made of the estimator.
 
-    __slots__ = ("log", "seconds", "size_bytes", "state", "value")
+    It has a token unless something was drawn on the way, and nobody else may have it.
+    """
 
-    def __init__(self, value: Any, seconds: float, log: list[Shown], state: Any = None) -> None:
+    __slots__ = ("log", "seconds", "size_bytes", "state", "token", "value")
+
+    def __init__(self, value: Any, token: Hashable, seconds: float, log: list[Shown], state: Any) -> None:
         self.value = value
+        self.token = token
         self.seconds = seconds
         self.log = log
         self.state = state
@@ -114,8 +118,8 @@ def size_bytes(thing: Any) -> int:
 def is_stable(thing: Any) -> bool:
     """Say whether data stays what it is while it is only read.
 
-    Sparse matrices whose indices are not in order may be put in order by whoever reads them, which changes the order of
-    sums.
+    Sparse matrices whose indices are not in order, as a vectorizer makes them, may be put in order by whoever reads
+    them, and then sums come out in another order. Of these everybody gets a copy.
     """
     if sparse.issparse(thing):
         return thing.format in ("csr", "csc") and bool(thing.has_canonical_format)

@@ -19,8 +19,8 @@ from sklearn.pipeline import FeatureUnion, Pipeline
 
 from allcores.sklearn.sharing import sizes
 from allcores.sklearn.sharing.keys import Opaque, draws, has_key, is_bare, key
-from allcores.sklearn.sharing.lease import GivenUp, Lease
-from allcores.sklearn.sharing.memo import copy_of, is_alike_when_copied
+from allcores.sklearn.sharing.lease import GivenUp, Lease, gives_up
+from allcores.sklearn.sharing.memo import Entry, copy_of, is_alike_when_copied, is_stable
 
 # Where compositions that fit their parts in place keep them.
 _PARTS = {Pipeline: "steps", FeatureUnion: "transformer_list"}
@@ -60,7 +60,7 @@ def lend(estimator: Any, lease: Lease) -> Transformer | None:
     if kind in _PARTS and effective_n_jobs(getattr(estimator, "n_jobs", 1)) == 1:
         parts = [part for _, part in getattr(estimator, _PARTS[kind]) if not is_placeholder(part)]
         if all(hasattr(part, "fit_transform") and hasattr(part, "transform") for part in parts):
-            lent = Composition(estimator, name, lease)
+            lent = (Union if kind is FeatureUnion else Composition)(estimator, name, lease)
             for part in parts:
                 lend(part, lease)
             return lent
@@ -99,6 +99,7 @@ class Transformer:
         self._fitted: Hashable = None
         lease.borrow(estimator, "fit_transform", self.fit_transform)
 
+    @gives_up
     def fit_transform(self, X: Any, y: Any = None, **params: Any) -> Any:
         """Fit and transform, or become as fitted as somebody equal did."""
         vars(self.estimator).pop("fit_transform", None)
@@ -111,16 +112,14 @@ class Transformer:
             around.enter_context(self.lease.memo.knowing(X, seen))
             if sizes.is_scored(self.estimator):
                 around.enter_context(sizes.scores_once(self.estimator, self.lease, (seen, target)))
-            drew_before, self.lease.drew = self.lease.drew, False
             entry, was_found = self.lease.once(what, lambda: self._fit(X, y), self._state)
-            is_whole, self.lease.drew = not self.lease.drew, self.lease.drew or drew_before
         if was_found:
             vars(self.estimator).update(self.lease.state(entry))
-        if is_whole:
-            self._fitted = what
+        self._fitted = what if entry.token is not None else None
         self.lease.borrow(self.estimator, "transform", self.transform)
-        return self._handed_out(what, entry.value)
+        return self._handed_out(what, entry)
 
+    @gives_up
     def transform(self, X: Any, **params: Any) -> Any:
         """Transform, or return what somebody equal made of the same."""
         seen = self._token(X)
@@ -129,7 +128,7 @@ class Transformer:
         what = ("transform", self._fitted, seen)
         with self.lease.memo.knowing(X, seen):
             entry, _ = self.lease.once(what, lambda: self._transform(X))
-        return self._handed_out(what, entry.value)
+        return self._handed_out(what, entry)
 
     def _fit(self, X: Any, y: Any, **params: Any) -> Any:
         return self.estimator.fit_transform(X, y, **params)
@@ -152,13 +151,18 @@ class Transformer:
         ours = self.estimator.get_params(deep=False)
         return {name: value for name, value in vars(self.estimator).items() if name not in ours}
 
-    def _handed_out(self, what: Hashable, value: Any) -> Any:
-        if not self.hands_out_copies:
-            return value
-        if not is_alike_when_copied(value):
-            self.lease.memo.failed.add(what)
-            raise GivenUp
-        return copy_of(value)
+    def _handed_out(self, what: Hashable, entry: Entry) -> Any:
+        if entry.token is None:
+            return entry.value
+        if self.hands_out_copies:
+            if not is_alike_when_copied(entry.value):
+                self.lease.memo.failed.add(what)
+                raise GivenUp
+            return copy_of(entry.value)
+        if not is_stable(entry.value):
+            return self.lease.known_copy(entry)
+        self.lease.memo.learn(entry.value, entry.token)
+        return entry.value
 
 
 class Composition(Transformer):
@@ -170,6 +174,16 @@ class Composition(Transformer):
     def _state(self) -> dict[str, Any]:
         parts = _PARTS[type(self.estimator)]
         return {**super()._state(), parts: list(getattr(self.estimator, parts))}
+
+
+class Union(Composition):
+    """A FeatureUnion: if one part may put in order what the next is about to see, nothing is shared."""
+
+    def _token(self, X: Any) -> Hashable:
+        if not is_stable(X):
+            self.lease.memo.forget(X)
+            return None
+        return super()._token(X)
 
 
 class Columns(Transformer):

@@ -15,7 +15,7 @@ import numpy as np
 from sklearn import ensemble, feature_selection
 
 from allcores.sklearn.sharing.keys import key
-from allcores.sklearn.sharing.lease import Lease
+from allcores.sklearn.sharing.lease import Lease, gives_up
 
 _EARLY_STOPPING_FROM = 10_000  # rows above which HistGradientBoosting's "auto" stops early
 
@@ -78,6 +78,7 @@ class Growing:
         self._name = key(estimator, without=frozenset({parameter}))
         lease.borrow(estimator, "fit", self.fit)
 
+    @gives_up
     def fit(self, X: Any, y: Any = None, **params: Any) -> Any:
         """Fit, or become the beginning of a larger one."""
         del vars(self._estimator)["fit"]

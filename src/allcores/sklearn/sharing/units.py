@@ -93,7 +93,7 @@ def units(calls: Sequence[FitCall], *, workers: int) -> list[Unit]:
         folds.setdefault((id(calls[index].train), id(calls[index].test)), []).append(index)
     enough = -(-ENOUGH_A_WORKER * workers // max(len(folds), 1))
     runs = [run for fold in folds.values() for run in _cut_freely(_sorted(fold, found), found, enough)]
-    if len(runs) < FEW_A_WORKER * workers:
+    if workers > 1 and len(runs) < FEW_A_WORKER * workers:
         runs = _balanced(runs, found, workers)
     runs += [[index] for index in range(len(calls)) if index not in found]
     made = [Unit(run, [calls[index] for index in run], [found.get(index) for index in run]) for run in runs]
