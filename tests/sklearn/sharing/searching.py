@@ -3,6 +3,7 @@
 import re
 import warnings
 from collections.abc import Callable
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 from unittest import mock
 
@@ -85,13 +86,20 @@ def stock(search, X, y, **params) -> Outcome:
 
 
 def shared(search, X, y, workers: int = 2, made: list[Unit] | None = None, **params) -> Outcome:
+    with sharing_parallel(workers, made):
+        return outcome(search, X, y, **params)
+
+
+@contextmanager
+def sharing_parallel(workers: int, made: list[Unit] | None = None):
+    """Searches and cross-validation run by units inside; these are added to ``made``."""
     tasks = Tasks(workers, [] if made is None else made)
 
     def sharing(**_):
         return tasks
 
     with mock.patch.object(_search, "Parallel", sharing), mock.patch.object(_validation, "Parallel", sharing):
-        return outcome(search, X, y, **params)
+        yield
 
 
 def assert_same(one: Outcome, other: Outcome) -> None:

@@ -16,4 +16,7 @@ def test_units_come_to_what_scikit_learn_comes_to(seed):
     with threadpool_limits(1):
         expected = stock(search, X, y, **params)
         found = shared(search, X, y, workers=workers, **params)
-    assert_same(expected, found)
+    if search.error_score == "raise" and expected.error is not None:
+        assert found.error is not None  # which of the failing fits comes first depends on the units
+    else:
+        assert_same(expected, found)

@@ -93,6 +93,7 @@ class Attempt:
         shows_estimator = self._metrics is None or bool(call.options.get("return_estimator"))
         self._lease = Lease(fold.memo, self._clock, is_private=shows_estimator)
         self._is_shared = False
+        self._final_draws = True  # as far as one knows
         self._train: tuple[Any, Any, Any] = (None, None, None)  # samples, targets, indices
         self._test: Any = None
 
@@ -107,11 +108,7 @@ class Attempt:
 
     def is_repeatable(self) -> bool:
         """Say whether an equal call would come to the same: nothing draws, and no code is the user's."""
-        if not self._is_shared or self._lease.drew or self._metrics is None:
-            return False
-        estimator = self._call.estimator
-        final = estimator.steps[-1][1] if type(estimator) is Pipeline else estimator
-        if not prefixes.is_placeholder(final) and (not keys.has_key(final) or keys.draws(final, None)):
+        if self._final_draws or self._lease.drew or self._metrics is None:
             return False
         return all(keys.is_metric(each) for each in self._metrics)
 
@@ -155,6 +152,9 @@ class Attempt:
             final = estimator.steps[-1][1] if may_see else None
         else:
             may_see, final = keys.has_key(estimator), estimator
-        if may_see and not prefixes.is_placeholder(final) and keys.has_key(final):
+        if not may_see or prefixes.is_placeholder(final):
+            self._final_draws = not may_see
+        elif keys.has_key(final):
+            self._final_draws = keys.draws(final, None)
             sizes.lend_sizes(final, self._lease)
         return may_see

@@ -37,6 +37,12 @@ def gives_up(method: Callable[..., Any]) -> Callable[..., Any]:
     return borrowed
 
 
+def learned(estimator: Any) -> dict[str, Any]:
+    """Return the attributes that fitting made."""
+    parameters = estimator.get_params(deep=False)
+    return {name: value for name, value in vars(estimator).items() if name not in parameters}
+
+
 class Clock:
     """The time as scikit-learn would read it, had it done all the work itself."""
 

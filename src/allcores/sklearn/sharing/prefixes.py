@@ -19,7 +19,7 @@ from sklearn.pipeline import FeatureUnion, Pipeline
 
 from allcores.sklearn.sharing import sizes
 from allcores.sklearn.sharing.keys import Opaque, draws, has_key, is_bare, key
-from allcores.sklearn.sharing.lease import GivenUp, Lease, gives_up
+from allcores.sklearn.sharing.lease import GivenUp, Lease, gives_up, learned
 from allcores.sklearn.sharing.memo import Entry, copy_of, is_alike_when_copied, is_stable
 
 # Where compositions that fit their parts in place keep them.
@@ -147,9 +147,7 @@ class Transformer:
         return self.lease.memo.token(X) or self.given
 
     def _state(self) -> dict[str, Any]:
-        """The attributes that fitting made."""
-        ours = self.estimator.get_params(deep=False)
-        return {name: value for name, value in vars(self.estimator).items() if name not in ours}
+        return learned(self.estimator)
 
     def _handed_out(self, what: Hashable, entry: Entry) -> Any:
         if entry.token is None:

@@ -7,15 +7,15 @@ predictions are sums in the order of the members.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 from sklearn import ensemble, feature_selection
 
 from allcores.sklearn.sharing.keys import key
-from allcores.sklearn.sharing.lease import Lease, gives_up
+from allcores.sklearn.sharing.lease import Lease, gives_up, learned
 
 _EARLY_STOPPING_FROM = 10_000  # rows above which HistGradientBoosting's "auto" stops early
 
@@ -92,7 +92,7 @@ class Growing:
             memo.drop(what)
             found = None
         if found is None:
-            entry, _ = self._lease.once(what, lambda: self._fitted(X, y), lambda: _state(self._estimator))
+            entry, _ = self._lease.once(what, lambda: self._fitted(X, y), lambda: learned(self._estimator))
             if entry.log:  # a smaller one might have had nothing to warn of
                 memo.drop(what)
             return self._estimator
@@ -111,24 +111,18 @@ def _grows_steadily(estimator: Any, changes: dict[str, Any]) -> bool:
     size = parameters[str(size_parameter(type(estimator)))]
     if type(size) is not int or size < 1 or type(parameters["random_state"]) is not int:
         return False
-    if (
-        parameters.get("warm_start")
-        or parameters.get("oob_score")
-        or parameters.get("n_iter_no_change") is not None
-    ):
+    if type(estimator) in _GRADIENT and parameters["n_iter_no_change"] is not None:
         return False
-    return parameters.get("init") in (None, "zero") and parameters.get("early_stopping") is not True
+    if any(parameters.get(name) not in (None, False) for name in ("warm_start", "oob_score")):
+        return False
+    return parameters.get("early_stopping") is not True and isinstance(parameters.get("init"), str | None)
 
 
 def _stops_early(estimator: Any, X: Any) -> bool:
     if type(estimator) not in _HISTOGRAM or estimator.early_stopping is False:
         return False
-    return len(X) > _EARLY_STOPPING_FROM if not hasattr(X, "shape") else X.shape[0] > _EARLY_STOPPING_FROM
-
-
-def _state(estimator: Any) -> dict[str, Any]:
-    ours = estimator.get_params(deep=False)
-    return {name: value for name, value in vars(estimator).items() if name not in ours}
+    rows = X.shape[0] if hasattr(X, "shape") else len(X)
+    return bool(rows > _EARLY_STOPPING_FROM)
 
 
 def _cut(kind: type, state: dict[str, Any], size: int) -> dict[str, Any]:
@@ -156,11 +150,7 @@ def scores_once(selector: Any, lease: Lease, seen: Hashable) -> Iterator[None]:
 
     def remembered(X: Any, y: Any) -> Any:
         entry, _ = lease.once(("scores", score, seen), lambda: score(X, y))
-        return (
-            tuple(np.array(part) for part in entry.value)
-            if isinstance(entry.value, tuple)
-            else entry.value.copy()
-        )
+        return copy.deepcopy(entry.value)
 
     selector.score_func = remembered
     try:
