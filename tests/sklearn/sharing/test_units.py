@@ -68,7 +68,7 @@ def test_every_call_is_in_one_unit_and_a_unit_has_one_fold(folds, components, ca
 
 @pytest.mark.parametrize(("folds", "workers"), [(5, 2), (5, 4), (3, 8), (10, 4), (2, 3)])
 def test_no_worker_idles_for_long_because_units_are_big(folds, workers):
-    """Each takes the longest unit that is left; folds that would come last are cut, as by a cheap scaler they may be."""
+    """Each takes the longest unit that is left; folds that would come last are cut."""
     made = units(calls_of(PIPELINE, {"svc__C": list(np.linspace(0.1, 3, 24))}, folds), workers=workers)
     ends = [0.0] * workers
     for unit in made:
