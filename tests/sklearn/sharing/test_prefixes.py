@@ -177,7 +177,7 @@ def test_a_third_partys_last_step_shares_what_comes_before_and_gets_copies(count
         Pipeline([("scale", StandardScaler())], verbose=True),
         TruncatedSVD(2, random_state=np.random.RandomState(0)),
     ],
-    ids=lambda step: str(step).replace("\n", "")[:40],
+    ids=lambda step: type(step).__name__,
 )
 def test_steps_that_might_not_be_the_same_are_fitted_for_each_candidate(step, count, tmp_path, capsys):
     if getattr(step, "memory", None):

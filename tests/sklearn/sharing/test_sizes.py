@@ -55,7 +55,7 @@ def public(estimator):
     return {name: joblib.hash(value) for name, value in learned.items()} | {"members": np.shape(members)}
 
 
-@pytest.mark.parametrize("estimator", ENSEMBLES, ids=lambda each: str(each)[:60])
+@pytest.mark.parametrize("estimator", ENSEMBLES, ids=lambda each: type(each).__name__)
 def test_a_smaller_ensemble_predicts_bit_by_bit_as_if_it_were_fitted(estimator, monkeypatch):
     memo = Memo()
     memo.learn(X)
@@ -88,7 +88,7 @@ SCORERS = [
 ]
 
 
-@pytest.mark.parametrize("estimator", ENSEMBLES, ids=lambda each: str(each)[:60])
+@pytest.mark.parametrize("estimator", ENSEMBLES, ids=lambda each: type(each).__name__)
 def test_a_search_over_sizes_fits_the_largest_alone(estimator, monkeypatch):
     sizes = {size_parameter(type(estimator)): [2, 7, 4]}
     scoring = SCORERS if is_classifier(estimator) else ["r2", "neg_mean_absolute_error", "neg_max_error"]
@@ -129,7 +129,7 @@ def test_in_a_pipeline_sizes_are_shared_for_each_beginning(monkeypatch):
         ensemble.RandomForestClassifier(random_state=0, oob_score=True, warm_start=True),
         ensemble.ExtraTreesClassifier(),
     ],
-    ids=lambda each: str(each)[:60],
+    ids=lambda each: type(each).__name__,
 )
 def test_what_looks_back_or_draws_is_fitted_for_each_size(estimator, monkeypatch):
     sizes = {size_parameter(type(estimator)): [20, 30, 40]}

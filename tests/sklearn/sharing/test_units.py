@@ -176,7 +176,7 @@ def test_of_failing_calls_the_first_in_the_callers_order_is_raised():
         {"news": True},
         {"error_score": np.float32(0)},
     ],
-    ids=str,
+    ids=lambda change: next(iter(change)),
 )
 def test_calls_that_are_not_understood_are_units_of_their_own(change):
     calls = calls_of(PIPELINE, GRID)

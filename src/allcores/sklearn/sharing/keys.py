@@ -112,24 +112,33 @@ def is_bare(estimator: Any) -> bool:
     if not is_of_scikit_learn(kind):
         return False
     if kind not in _made_by_constructor:
-        _made_by_constructor[kind] = frozenset(vars(kind(**estimator.get_params(deep=False))))
+        _made_by_constructor[kind] = frozenset(vars(kind(**parameters(estimator))))
     return set(vars(estimator)) - {_OUTPUT} <= _made_by_constructor[kind]
 
 
+def parameters(estimator: Any) -> dict[str, Any]:
+    """Return the parameters of an estimator of scikit-learn's, whose names are looked up once a class."""
+    kind = type(estimator)
+    if kind not in _names:
+        _names[kind] = tuple(sorted(estimator.get_params(deep=False)))
+    return {name: getattr(estimator, name) for name in _names[kind]}
+
+
+_names: dict[type, tuple[str, ...]] = {}
 _made_by_constructor: dict[type, frozenset[str]] = {}  # names of attributes: of most classes, the parameters
 
 
 def _estimator_key(estimator: Any, without: frozenset[str]) -> Hashable:
     if not is_bare(estimator):
         raise Opaque(repr(type(estimator)))
-    parameters = estimator.get_params(deep=False)
-    for name, value in parameters.items():
+    mine = parameters(estimator)
+    for name, value in mine.items():
         may_write_its_input = name.startswith("copy") and value is not True
         prints = name == "verbose" and bool(value)
         if may_write_its_input or prints or (name in ("memory", "transform_input") and value is not None):
             raise Opaque(f"{type(estimator)} with {name}={value!r}")
     output = tuple(sorted(getattr(estimator, _OUTPUT, {}).items()))
-    counted = tuple((name, key(value)) for name, value in sorted(parameters.items()) if name not in without)
+    counted = tuple((name, key(value)) for name, value in mine.items() if name not in without)
     return (type(estimator), counted, output)
 
 
@@ -177,20 +186,20 @@ def draws(estimator: Any, shape: tuple[int, int] | None) -> bool:
         estimator: one that has a key.
         shape: of its input, as (rows, columns); ``None`` if unknown.
     """
-    parameters = estimator.get_params(deep=False)
+    mine = parameters(estimator)
     name = type(estimator).__name__
-    if "random_state" in parameters:
-        is_seeded = isinstance(parameters["random_state"], (int, np.integer))
+    if "random_state" in mine:
+        is_seeded = isinstance(mine["random_state"], (int, np.integer))
         if not is_seeded and _DRAWS_SOMETIMES.get(name, lambda *_: True)(estimator, shape):
             return True
         if is_seeded and name in SEED_WHAT_THEY_HOLD:
             return False
-    return any(draws(each, None) for each in _estimators_in(tuple(parameters.values())))
+    return any(draws(each, None) for each in _estimators_in(tuple(mine.values())))
 
 
 def draws_always(estimator: Any) -> bool:
     """Say whether an estimator that has a key surely draws random numbers without a seed, whatever it is fitted to."""
-    seed = estimator.get_params(deep=False).get("random_state", 0)
+    seed = parameters(estimator).get("random_state", 0)
     return not isinstance(seed, (int, np.integer)) and type(estimator).__name__ not in _DRAWS_SOMETIMES
 
 

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Hashable
 from typing import Any
 
+from allcores.sklearn.sharing.keys import parameters
 from allcores.sklearn.sharing.memo import Entry, Memo, copy_of
 from allcores.sklearn.sharing.warned import held
 
@@ -39,8 +40,8 @@ def gives_up(method: Callable[..., Any]) -> Callable[..., Any]:
 
 def learned(estimator: Any) -> dict[str, Any]:
     """Return the attributes that fitting made."""
-    parameters = estimator.get_params(deep=False)
-    return {name: value for name, value in vars(estimator).items() if name not in parameters}
+    given = parameters(estimator)
+    return {name: value for name, value in vars(estimator).items() if name not in given}
 
 
 class Clock:

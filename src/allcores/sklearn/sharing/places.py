@@ -58,48 +58,78 @@ class Place(NamedTuple):
 
 def places(fits: Sequence[FitCall]) -> list[Place]:
     """Return the place of every call."""
-    bases: list[Any] = []
+    bases: list[Base] = []
     known: dict[Hashable, Place] = {}
     found = []
     for call in fits:
-        base = _number_of(call.estimator, bases)
+        base = next((each for each in bases if is_alike(call.estimator, each.estimator)), None)
+        if base is None:
+            base = Base(call.estimator)
+            bases.append(base)
         others = (
             id(call.scorer),
             id(call.fit_params),
             id(call.score_params),
             call.options.get("error_score"),
         )
-        candidate = (base, id(call.parameters), others)
+        group = (id(base), others)
+        candidate = (group, id(call.parameters))
         if candidate not in known:
-            known[candidate] = _place(bases[base], call.parameters or {}, (base, others))
+            known[candidate] = base.place(call.parameters or {}, group)
         found.append(known[candidate])
     return found
 
 
-def _place(base: Any, parameters: dict[str, Any], group: Hashable) -> Place:
-    settings = {name: _setting(value) for name, value in sorted(parameters.items())}
-    steps: list[Step] = []
-    final, prefix = base, ""
-    rest = dict(settings)
-    if (
-        type(base) is Pipeline
-        and prefixes.is_usual(base)
-        and not parameters.keys() & base.get_params(deep=False)
-    ):
-        for name, step in base.steps[:-1]:
-            chosen = parameters.get(name, step)
-            if not prefixes.is_placeholder(chosen) and not _may_be_shared(chosen):
-                break
-            mine = {each: rest.pop(each) for each in settings if each == name or each.startswith(name + "__")}
-            steps.append(Step(name, tuple(mine.items()), step_cost(chosen), redo_cost(chosen)))
-        name, final = base.steps[-1]
-        final, prefix = parameters.get(name, final), name + "__"
-    size, ensemble = 0.0, None
-    if sizes.may_grow(final, {each.removeprefix(prefix): value for each, value in parameters.items()}):
-        parameter = prefix + str(sizes.size_parameter(type(final)))
-        size = parameters.get(parameter, getattr(final, parameter.removeprefix(prefix)))
-        ensemble = (group, tuple((each, value) for each, value in rest.items() if each != parameter))
-    return Place(tuple(steps), ensemble, size, (group, tuple(settings.items())))
+class Base:
+    """An estimator that calls carry clones of, and what setting parameters on it means."""
+
+    def __init__(self, estimator: Any) -> None:
+        self.estimator = estimator
+        self._final, self._prefix = estimator, ""
+        self._steps: list[tuple[str, Any]] = []
+        self._whole: set[str] = set()  # parameters that are not those of a step
+        if type(estimator) is Pipeline and prefixes.is_usual(estimator):
+            *self._steps, (name, self._final) = estimator.steps
+            self._prefix = name + "__"
+            self._whole = set(keys.parameters(estimator))
+        self._looks = [Look(step) for _, step in self._steps]
+
+    def place(self, parameters: dict[str, Any], group: Hashable) -> Place:
+        """Return the place of a candidate."""
+        settings = {name: _setting(value) for name, value in sorted(parameters.items())}
+        steps: list[Step] = []
+        rest = dict(settings)
+        if self._whole.isdisjoint(parameters):
+            for (name, _), look in zip(self._steps, self._looks, strict=True):
+                if name in parameters:
+                    look = Look(parameters[name])
+                if not look.may_be_shared:
+                    break
+                mine = {
+                    each: rest.pop(each) for each in settings if each == name or each.startswith(name + "__")
+                }
+                steps.append(Step(name, tuple(mine.items()), look.cost, look.redo_cost))
+        final = parameters.get(self._prefix[:-2], self._final)
+        size, ensemble = 0.0, None
+        if sizes.size_parameter(type(final)):
+            changes = {name.removeprefix(self._prefix): value for name, value in parameters.items()}
+            if sizes.may_grow(final, changes):
+                parameter = str(sizes.size_parameter(type(final)))
+                size = changes.get(parameter, getattr(final, parameter))
+                rest.pop(self._prefix + parameter, None)
+                ensemble = (group, tuple(rest.items()))
+        return Place(tuple(steps), ensemble, size, (group, tuple(settings.items())))
+
+
+class Look:
+    """What a step looks like before anything is set on it."""
+
+    def __init__(self, step: Any) -> None:
+        self.may_be_shared = prefixes.is_placeholder(step) or (
+            keys.has_key(step) and not keys.draws_always(step)
+        )
+        self.cost = step_cost(step)
+        self.redo_cost = redo_cost(step)
 
 
 def _setting(value: Any) -> Hashable:
@@ -107,18 +137,6 @@ def _setting(value: Any) -> Hashable:
         return keys.key(value)
     except keys.Opaque:
         return ("the very", id(value))
-
-
-def _may_be_shared(step: Any) -> bool:
-    return keys.has_key(step) and not keys.draws_always(step)
-
-
-def _number_of(estimator: Any, bases: list[Any]) -> int:
-    for number, base in enumerate(bases):
-        if is_alike(estimator, base):
-            return number
-    bases.append(estimator)
-    return len(bases) - 1
 
 
 def is_alike(one: Any, other: Any) -> bool:
@@ -131,7 +149,9 @@ def is_alike(one: Any, other: Any) -> bool:
         return bool(one == other)
     if isinstance(one, BaseEstimator):
         mine, theirs = vars(one), vars(other)
-        return mine.keys() == theirs.keys() and all(is_alike(mine[name], theirs[name]) for name in mine)
+        return mine.keys() == theirs.keys() and all(
+            value is theirs[name] or is_alike(value, theirs[name]) for name, value in mine.items()
+        )
     if isinstance(one, (list, tuple)):
         return len(one) == len(other) and all(map(is_alike, one, other))
     return False

@@ -14,7 +14,7 @@ from typing import Any
 
 from sklearn import ensemble, feature_selection
 
-from allcores.sklearn.sharing.keys import key
+from allcores.sklearn.sharing.keys import key, parameters
 from allcores.sklearn.sharing.lease import Lease, gives_up, learned
 
 _EARLY_STOPPING_FROM = 10_000  # rows above which HistGradientBoosting's "auto" stops early
@@ -54,11 +54,11 @@ def size_parameter(kind: type) -> str | None:
     return "max_iter" if kind in _HISTOGRAM else "n_estimators"
 
 
-def may_grow(estimator: Any, parameters: dict[str, Any]) -> bool:
+def may_grow(estimator: Any, changes: dict[str, Any]) -> bool:
     """Say whether an ensemble with these parameters set could be cut from a larger one."""
-    if size_parameter(type(estimator)) is None:
-        return False
-    return _grows_steadily(estimator, parameters)
+    return size_parameter(type(estimator)) is not None and _grows_steadily(
+        {**parameters(estimator), **changes}
+    )
 
 
 def lend_sizes(estimator: Any, lease: Lease) -> None:
@@ -105,17 +105,16 @@ class Growing:
         return self._size
 
 
-def _grows_steadily(estimator: Any, changes: dict[str, Any]) -> bool:
+def _grows_steadily(given: dict[str, Any]) -> bool:
     """Whether the members depend on those before them and on the seed alone."""
-    parameters = {**estimator.get_params(deep=False), **changes}
-    size = parameters[str(size_parameter(type(estimator)))]
-    if type(size) is not int or size < 1 or type(parameters["random_state"]) is not int:
+    size = given.get("n_estimators", given.get("max_iter"))
+    if type(size) is not int or size < 1 or type(given["random_state"]) is not int:
         return False
-    if type(estimator) in _GRADIENT and parameters["n_iter_no_change"] is not None:
+    if any(given.get(name) not in (None, False) for name in ("warm_start", "oob_score")):
         return False
-    if any(parameters.get(name) not in (None, False) for name in ("warm_start", "oob_score")):
-        return False
-    return parameters.get("early_stopping") is not True and isinstance(parameters.get("init"), str | None)
+    if "early_stopping" in given:  # there n_iter_no_change is only how to
+        return given["early_stopping"] is not True
+    return given.get("n_iter_no_change") is None and isinstance(given.get("init"), str | None)
 
 
 def _stops_early(estimator: Any, X: Any) -> bool:

@@ -141,13 +141,20 @@ def _cut_freely(fold: list[int], found: dict[int, Place], most: int) -> list[lis
 
 def _balanced(runs: list[list[int]], found: dict[int, Place], workers: int) -> list[list[int]]:
     """Cut the runs that would come last into pieces, if all workers end earlier that way by all that one can guess."""
-    runs = sorted(runs, key=lambda run: _cost([found[index] for index in run]))
-    last = len(runs) % workers or min(workers, len(runs))
+    if not runs:
+        return []
+
+    def cost(run: list[int]) -> float:
+        return _cost([found[index] for index in run])
+
+    runs = sorted(runs, key=cost, reverse=True)
+    whole = len(runs) - (len(runs) % workers or min(workers, len(runs)))
+    costs = [cost(run) for run in runs[:whole]]
     choices = [
-        [*runs[last:], *(piece for run in runs[:last] for piece in _pieces(run, found, count))]
+        [piece for run in runs[whole:] for piece in _pieces(run, found, count)]
         for count in range(1, MOST_PIECES + 1)
     ]
-    return min(choices, key=lambda choice: _makespan(choice, found, workers)) if runs else runs
+    return runs[:whole] + min(choices, key=lambda last: _makespan([*costs, *map(cost, last)], workers))
 
 
 def _pieces(run: list[int], found: dict[int, Place], count: int) -> list[list[int]]:
@@ -168,9 +175,9 @@ def _pieces(run: list[int], found: dict[int, Place], count: int) -> list[list[in
     return [run[start:stop] for start, stop in pairwise(borders)]
 
 
-def _makespan(runs: list[list[int]], found: dict[int, Place], workers: int) -> float:
+def _makespan(costs: list[float], workers: int) -> float:
     """When the last worker ends if each takes the longest unit that is left, and how sure that is."""
-    costs = sorted((_cost([found[index] for index in run]) for run in runs), reverse=True)
+    costs = sorted(costs, reverse=True)
     ends = [0.0] * workers
     for cost in costs:
         heapq.heapreplace(ends, ends[0] + cost)
