@@ -233,12 +233,17 @@ def columns(kind, chance):
         [("impute", SimpleImputer()), ("scale", chance.choice([StandardScaler(), MinMaxScaler()]))]
     )
     others = make_column_selector("[gh]") if kind == "frame" else [6, 7]
-    categories = OneHotEncoder(handle_unknown=chance.choice(["ignore", "error", "ignore"]))
+    unknown = chance.choice(["ignore", "error", "ignore"])
+    categories = OneHotEncoder(handle_unknown=unknown, sparse_output=kind != "frame")
     bins = KBinsDiscretizer(3, quantile_method="averaged_inverted_cdf")
+    if kind == "frame":
+        bins.set_params(encode="onehot-dense")
     parts = [("numbers", numbers, first), ("bins", bins, ["d"] if kind == "frame" else [3])]
     if chance.random() < 0.7:
         parts.append(("categories", categories, others))
     whole = ColumnTransformer(parts, remainder=chance.choice(["drop", "passthrough", StandardScaler()]))
+    if kind == "frame":
+        whole.set_output(transform=chance.choice(["default", "pandas"]))
     return whole, {
         "numbers__impute__strategy": ["mean", "median", "nonsense"],
         "bins__n_bins": [2, 3, 40],

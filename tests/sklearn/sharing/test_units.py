@@ -2,6 +2,7 @@
 
 import pickle
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from unittest import mock
 
 import numpy as np
@@ -281,3 +282,16 @@ def test_a_search_with_a_tiny_memo_comes_to_the_same():
     ):
         made = GridSearchCV(PIPELINE, GRID, cv=3, return_train_score=True)
         assert_same(stock(made, X, y), shared(made, X, y))
+
+
+def test_units_run_in_threads_at_the_same_time():
+    calls = calls_of(PIPELINE, GRID)
+    expected = [call.run(compat.fit_and_score, X, y)["test_scores"] for call in calls_of(PIPELINE, GRID)]
+    found = {}
+    with ThreadPoolExecutor(4) as pool:
+        made = units(calls, workers=4)
+        for unit, results in zip(made, pool.map(lambda unit: unit.run(X, y), made), strict=True):
+            found |= {
+                index: result["test_scores"] for index, result in zip(unit.indices, results, strict=True)
+            }
+    assert [found[index] for index in range(len(calls))] == expected
