@@ -1,6 +1,7 @@
 """Steps before the last are fitted once a fold, and each fold is transformed once; what the user sees is his alone."""
 
 import pickle
+import warnings
 
 import joblib
 import numpy as np
@@ -18,6 +19,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import get_scorer
 from sklearn.model_selection import GridSearchCV
 from sklearn.model_selection._validation import _fit_and_score
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import (
     FunctionTransformer,
@@ -111,6 +113,29 @@ def test_parts_of_a_column_transformer_are_shared_where_another_part_differs(cou
     assert fits == [FOLDS, 2 * FOLDS, FOLDS]
     assert [transforms for each in calls for _, transforms in [each()]] == [2 * FOLDS, 4 * FOLDS, 2 * FOLDS]
     both(made)
+
+
+def test_equal_parts_of_different_columns_are_not_the_same():
+    parts = [("first", StandardScaler(), [0]), ("second", StandardScaler(), [2, 3])]
+    both(
+        search(
+            ("columns", ColumnTransformer(parts, remainder=StandardScaler())),
+            grid=DEPTHS,
+            scoring="neg_log_loss",
+        )
+    )
+
+
+def test_a_warning_that_points_at_whoever_called_points_where_it_does_with_scikit_learn(monkeypatch):
+    fit = MinMaxScaler.fit_transform
+
+    def warning(self, X, y=None):
+        warnings.warn("look there", stacklevel=2)
+        return fit(self, X, y)
+
+    monkeypatch.setattr(MinMaxScaler, "fit_transform", warning)
+    found = both(search(("scale", MinMaxScaler()), grid=DEPTHS))
+    assert {filename.rpartition("/")[2] for _, message, filename, _ in found.warned} == {"pipeline.py"}
 
 
 def test_parts_of_a_feature_union_are_shared_where_another_part_differs(count):
@@ -307,8 +332,9 @@ def test_returned_estimators_bear_no_trace_and_have_nothing_in_common():
     train, test = np.arange(0, 150, 2), np.arange(1, 150, 2)
 
     def calls():
-        for depth in (1, 2, 3):
-            work = {"train": train, "test": test, "parameters": {"tree__max_depth": depth}}
+        for neighbours in (1, 2, 3):
+            final = KNeighborsClassifier(neighbours, algorithm="brute")  # it keeps what it is fitted to
+            work = {"train": train, "test": test, "parameters": {"tree": final}}
             work |= {"scorer": get_scorer("accuracy"), "fit_params": None, "score_params": None}
             yield fit_call(clone(composed()), X, y, **work, verbose=0, return_estimator=True)
 
@@ -318,7 +344,12 @@ def test_returned_estimators_bear_no_trace_and_have_nothing_in_common():
     for mine, other in zip(ours, theirs, strict=True):
         assert traces(mine) == []
         assert fitted(mine) == fitted(other)
-    for part in (lambda each: each[1].mean_, lambda each: each[0].transformers_[0][1].mean_):
+    parts = [
+        lambda each: each[1].mean_,
+        lambda each: each[0].transformers_[0][1].mean_,
+        lambda each: each[2]._fit_X,
+    ]
+    for part in parts:
         first, second, third = map(part, ours)
         assert not np.shares_memory(first, second)
         assert not np.shares_memory(second, third)

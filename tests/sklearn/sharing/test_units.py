@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from searching import assert_same, counted, fit_call, shared, sharing_parallel, stock
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_iris
 from sklearn.decomposition import PCA
 from sklearn.ensemble import GradientBoostingClassifier
@@ -25,6 +26,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from allcores.sklearn.sharing import compat, lease, units
 from allcores.sklearn.sharing.memo import Entry, Memo
+from allcores.sklearn.sharing.places import is_alike
 
 X, y = load_iris(return_X_y=True)
 PIPELINE = make_pipeline(StandardScaler(), PCA(random_state=0), SVC())
@@ -131,6 +133,18 @@ def test_equal_calls_are_made_once(monkeypatch):
     fits = counted(monkeypatch, DecisionTreeClassifier, "fit")
     assert_same(expected, shared(made, X, y))
     assert fits() == 3 * 3
+
+
+def test_clones_are_recognised_by_what_they_hold():
+    columns = ColumnTransformer(
+        [("scaled", StandardScaler(), slice(0, 2))], transformer_weights={"scaled": 2.0}
+    )
+    tree = DecisionTreeClassifier(class_weight={0: 1.0, 1: 2.0, 2: 1.0}, random_state=0)
+    calls = calls_of(make_pipeline(columns, tree), {"decisiontreeclassifier__max_depth": [1, 2, 3]})
+    assert len(units(calls, workers=1)) == 3
+    assert is_alike(clone(columns), columns)
+    assert not is_alike(clone(columns).set_params(scaled__with_std=False), columns)
+    assert not is_alike(tree, clone(tree).set_params(class_weight=None))
 
 
 def test_equal_calls_warn_each():

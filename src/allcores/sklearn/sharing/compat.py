@@ -11,7 +11,11 @@ from typing import Any
 import sklearn
 from sklearn.metrics import _scorer
 from sklearn.model_selection import _validation
-from sklearn.utils import get_tags
+
+try:
+    from sklearn.utils import get_tags
+except ImportError:  # before 1.6
+    get_tags = None
 
 from allcores.sklearn.sharing.calls import FitCall
 
@@ -41,7 +45,7 @@ _EXCHANGED = frozenset(("_safe_split", "_score", "time"))
 @functools.cache
 def is_known_shape() -> bool:
     """Say whether this scikit-learn's ``_fit_and_score`` is built as the one that sharing was written for."""
-    if type(fit_and_score) is not FunctionType or fit_and_score.__closure__:
+    if get_tags is None or type(fit_and_score) is not FunctionType or fit_and_score.__closure__:
         return False
     return (
         set(inspect.signature(fit_and_score).parameters) == OPTIONS | _WORK

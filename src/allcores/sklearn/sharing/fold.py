@@ -40,11 +40,11 @@ class Fold:
         """
         attempt = Attempt(self, call)
         try:
-            with (
-                warnings.catch_warnings(),
-                held() as log,
-            ):  # as scikit-learn does it: "once per place" is per call
+            # As scikit-learn does it, so that "once per place" is once per call.
+            with warnings.catch_warnings(), held() as log:
                 result = attempt.run()
+                if any(shown.is_ours() for shown in log):
+                    raise GivenUp
             return Answer(result, log, attempt.is_repeatable())
         except GivenUp:
             again = call._replace(estimator=clone(call.estimator))
@@ -151,7 +151,7 @@ class Attempt:
             may_see = prefixes.is_usual(estimator) and prefixes.lend_prefix(estimator, self._lease)
             final = estimator.steps[-1][1] if may_see else None
         else:
-            may_see, final = keys.has_key(estimator), estimator
+            may_see, final = keys.has_key(estimator) and not self._lease.is_private, estimator
         if not may_see or prefixes.is_placeholder(final):
             self._final_draws = not may_see
         elif keys.has_key(final):

@@ -17,6 +17,9 @@ from allcores.sklearn.sharing import keys, prefixes, sizes
 from allcores.sklearn.sharing.calls import FitCall
 from allcores.sklearn.sharing.costs import redo_cost, step_cost
 
+# With how many different estimators of a batch one is compared: usually there is one.
+MOST_BASES = 8
+
 
 class Step(NamedTuple):
     """A step before the last that may be fitted once for all candidates that agree on it and on those before."""
@@ -62,7 +65,7 @@ def places(fits: Sequence[FitCall]) -> list[Place]:
     known: dict[Hashable, Place] = {}
     found = []
     for call in fits:
-        base = next((each for each in bases if is_alike(call.estimator, each.estimator)), None)
+        base = next((each for each in bases[-MOST_BASES:] if is_alike(call.estimator, each.estimator)), None)
         if base is None:
             base = Base(call.estimator)
             bases.append(base)
@@ -154,4 +157,4 @@ def is_alike(one: Any, other: Any) -> bool:
         )
     if isinstance(one, (list, tuple)):
         return len(one) == len(other) and all(map(is_alike, one, other))
-    return False
+    return _setting(one) == _setting(other)

@@ -29,6 +29,8 @@ _PARTS = {Pipeline: "steps", FeatureUnion: "transformer_list"}
 def lend_prefix(pipeline: Any, lease: Lease) -> bool:
     """Lend remembering methods to the transformers of a pipeline up to the first that cannot be shared.
 
+    Those after that, and last steps that the user will see, get copies: they might write into them, or keep them.
+
     Returns:
         Whether the pipeline may see slices of the data that others see as well.
     """
@@ -40,7 +42,7 @@ def lend_prefix(pipeline: Any, lease: Lease) -> bool:
             break
         last = lent
         del steps[0]
-    if all(map(has_key, steps)):
+    if all(map(has_key, steps)) and not lease.is_private:
         return True
     if last is not None:
         last.hands_out_copies = True

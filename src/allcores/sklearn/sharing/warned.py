@@ -8,12 +8,15 @@ thread: ``warnings.catch_warnings(record=True)`` would take the warnings of all 
 from __future__ import annotations
 
 import functools
+import os
 import sys
 import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
+
+_HERE = os.path.dirname(__file__)
 
 
 class Shown(NamedTuple):
@@ -23,6 +26,10 @@ class Shown(NamedTuple):
     category: type[Warning]
     filename: str
     lineno: int
+
+    def is_ours(self) -> bool:
+        """Say whether the warning names a line of this package, as the one that called what warns."""
+        return self.filename.startswith(_HERE)
 
     def again(self) -> None:
         """Warn of the same once more, from where it came: filters decide anew, and may make it an exception."""
