@@ -14,7 +14,7 @@ from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_iris
 from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.feature_selection import SelectKBest, chi2
+from sklearn.feature_selection import SelectFromModel
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import get_scorer
 from sklearn.model_selection import GridSearchCV
@@ -32,6 +32,7 @@ from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
 from allcores.sklearn.sharing import units
+from allcores.sklearn.sharing.keys import has_key
 
 X, y = load_iris(return_X_y=True)
 TREE = DecisionTreeClassifier(random_state=0)
@@ -173,8 +174,20 @@ def test_what_a_vectorizer_makes_is_put_in_order_for_one_candidate_only():
     finals = [SVC(kernel="linear"), LogisticRegression(), SVC(), LogisticRegression(C=0.1)]
     grid = {"tree": finals, "text__sublinear_tf": [False, True]}
     both(search(("text", text), grid=grid, return_train_score=True, scoring="neg_log_loss"), texts)
-    union = FeatureUnion([("svd", TruncatedSVD(2, random_state=0)), ("best", SelectKBest(chi2))])
-    both(search(("text", text), ("union", union), grid={"union__best__k": [2, 3], **DEPTHS}), texts)
+
+
+def test_parts_of_a_union_see_what_the_part_before_them_put_in_order():
+    """The first sorts the indices, so that the second sums in another order."""
+    texts = [" ".join(WORDS[(7 * row + 3 * step) % 12] for step in range(9)) for row in range(len(y))]
+    union = FeatureUnion(
+        [("pick", SelectFromModel(SVC(kernel="linear"))), ("svd", TruncatedSVD(3, random_state=0))]
+    )
+    text = TfidfVectorizer(ngram_range=(1, 2))
+    final = search(
+        ("text", text), ("union", union), grid={"union__svd__n_iter": [3, 5], "tree__C": [1e3, 1e5]}
+    )
+    final.estimator.steps[-1] = ("tree", LogisticRegression(max_iter=500))
+    both(final.set_params(scoring="neg_log_loss", return_train_score=True), texts)
 
 
 def test_a_third_partys_last_step_shares_what_comes_before_and_gets_copies(count):
@@ -217,6 +230,7 @@ class Own(StandardScaler):
 
 
 def test_a_subclass_is_not_what_it_derives_from(count):
+    assert not has_key(type("StandardScaler", (StandardScaler,), {"__module__": StandardScaler.__module__})())
     calls = count(Own, "fit")
     shared(search(("step", Own()), grid=DEPTHS), X, y, workers=1)
     assert calls() == (4 * FOLDS,)
