@@ -1,58 +1,13 @@
-"""From calls of scikit-learn's ``_fit_and_score`` to units of work; here every call is a unit of its own."""
+"""Work that is the same is done once: calls of scikit-learn's ``_fit_and_score`` become units that share it.
 
-from __future__ import annotations
+``units`` decides which calls run together (``units.py``); a ``Unit`` runs the calls of one fold with scikit-learn's
+own code (``fold.py``), while a ``Memo`` knows what has been computed already (``memo.py``). What may be shared is
+decided at the moment when it would be computed again: transformers before the last step (``prefixes.py``) and
+ensembles of which a smaller one is the beginning of a larger one (``sizes.py``), if ``keys.py`` says that two of them
+are the same.
+"""
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from allcores.sklearn.sharing.calls import FitCall
+from allcores.sklearn.sharing.units import Unit, units
 
-
-class FitCall(NamedTuple):
-    """One call of ``_fit_and_score``, in the caller's order.
-
-    Attributes:
-        estimator: the clone that the call carries.
-        X, y: whole; the same objects in every call of a batch.
-        train, test: indices of the fold.
-        options: the other keyword arguments, as given.
-    """
-
-    estimator: Any
-    X: Any
-    y: Any
-    train: Any
-    test: Any
-    parameters: dict[str, Any] | None
-    scorer: Any
-    fit_params: Any
-    score_params: Any
-    options: dict[str, Any]
-
-
-class Unit:
-    """What one worker runs at once. Pickled, it carries no data: X and y come when it runs.
-
-    Attributes:
-        indices: which calls it answers.
-        description: what is shared, in words; empty where nothing is.
-    """
-
-    __slots__ = ("_call", "description", "indices")
-
-    def __init__(self, index: int, call: FitCall) -> None:
-        self.indices: tuple[int, ...] = (index,)
-        self.description = ""
-        self._call = call._replace(X=None, y=None)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Unit, (self.indices[0], self._call)
-
-    def run(self, X: Any, y: Any) -> list[Any]:
-        """One result of ``_fit_and_score`` for each index; raises what stock scikit-learn raises."""
-        from allcores.sklearn.compat import fit_and_score
-
-        return [fit_and_score(self._call._replace(X=X, y=y))]
-
-
-def units(calls: Sequence[FitCall], *, workers: int) -> list[Unit]:
-    """The units that answer these calls."""
-    return [Unit(index, call) for index, call in enumerate(calls)]
+__all__ = ["FitCall", "Unit", "units"]
