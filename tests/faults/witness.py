@@ -53,12 +53,16 @@ def traces(directory):
 
 
 def children(pid):
-    """The processes that this one has started and that live."""
+    """The processes of ours that this one has started and that live; other libraries may have some here, too."""
     try:
         found = psutil.Process(pid).children()
-        return [each.pid for each in found if each.status() != psutil.STATUS_ZOMBIE]
+        return [each.pid for each in found if each.status() != psutil.STATUS_ZOMBIE and _is_ours(each)]
     except psutil.Error:
         return []
+
+
+def _is_ours(process):
+    return any("allcores.processes" in argument for argument in process.cmdline())
 
 
 def zygote():

@@ -149,7 +149,7 @@ class Steps(Sequence["Any"]):
 
     def __iter__(self) -> Iterator[Any]:
         source = self._source
-        if source.reuses is not None and self.pull == source.take and 0 < len(self._pulled) < self._count:
+        if 0 < len(self._pulled) < self._count and source.reuses is not None and self.pull == source.take:
             return chain(tuple(self._pulled), source.walk(self._pulled, self._count))
         return self._one_by_one()
 
