@@ -19,18 +19,7 @@ import allcores as ac
 import allcores.sklearn
 from allcores.sklearn.backend import AllcoresBackend
 
-
-@pytest.fixture(autouse=True)
-def _our_backend():
-    with parallel_config("allcores"):
-        yield
-
-
-@pytest.fixture
-def processes():
-    """Nothing runs in the calling thread."""
-    with ac.config(engine="processes"):
-        yield
+pytestmark = pytest.mark.usefixtures("our_backend")
 
 
 def square(x):

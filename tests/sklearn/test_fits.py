@@ -41,17 +41,7 @@ from allcores.sklearn.sharing import FitCall
 X, y = load_iris(return_X_y=True)
 
 
-@pytest.fixture(autouse=True)
-def _our_backend():
-    with parallel_config("allcores"):
-        yield
-
-
-@pytest.fixture
-def processes():
-    """Nothing runs in the calling thread."""
-    with ac.config(engine="processes"):
-        yield
+pytestmark = pytest.mark.usefixtures("our_backend")
 
 
 @pytest.fixture

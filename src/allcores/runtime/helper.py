@@ -91,9 +91,7 @@ class Helper:
             return
         each = caller.pump.scheduler.cost.each
         quiet_seconds = patience(each is None)
-        if (
-            each is not None and lateness.share is not None
-        ):  # what is known of them holds until they are overdue
+        if each is not None and lateness.share is not None:  # what is known holds until they are overdue
             quiet_seconds = max(quiet_seconds, OVERDUE * each * caller.runs_items)
         wait = since + quiet_seconds - time.monotonic()
         if wait > 0:
