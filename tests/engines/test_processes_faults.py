@@ -17,7 +17,7 @@ from driver import Job, job, ready, run, vanished, wait_until
 from allcores.core.events import ItemsDone, WorkerLost
 from allcores.engines.processes import shutdown
 from allcores.errors import StartError
-from allcores.processes import forked, pool
+from allcores.processes import root, start
 from allcores.tasks.task import Task
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="forks are for Linux")
@@ -49,7 +49,7 @@ def tree():
 def workers():
     """Those that may run items: grandchildren of a zygote, or our own children."""
     parents = tree()
-    if pool.portable():
+    if start.portable():
         return list(parents)
     return [pid for pid, parent in parents.items() if parents.get(parent) in parents]
 
@@ -212,7 +212,7 @@ def test_when_the_template_is_killed_its_workers_are_lost_and_others_come(start_
     with job(lambda x: time.sleep(1000 if x < 2 else 0) or x, range(6)) as made:
         made.until(ready)
         made.until(lambda made: made.engine.look(0)[0] == 0 and made.engine.look(1)[0] == 1)
-        zygote = pool._pool.zygote.pid
+        zygote = start._kept.zygote.pid
         template = next(pid for pid, parent in tree().items() if parent == zygote)
         os.kill(template, signal.SIGKILL)
         results = made.finish()
@@ -229,7 +229,7 @@ def test_when_the_zygote_is_killed_everything_is_lost_and_comes_again(start_meth
     with job(lambda x: time.sleep(1000 if x < 2 else 0) or x, range(6)) as made:
         made.until(ready)
         made.until(lambda made: made.engine.look(0)[0] == 0 and made.engine.look(1)[0] == 1)
-        os.kill(pool._pool.zygote.pid, signal.SIGKILL)
+        os.kill(start._kept.zygote.pid, signal.SIGKILL)
         results = made.finish()
         assert results[2:] == [2, 3, 4, 5]
         assert {(lost.signal, lost.exitcode) for lost in results[:2]} == {(None, None)}
@@ -240,7 +240,7 @@ def test_a_zygote_that_is_killed_while_idle_is_replaced(start_method):
     if start_method == "portable":
         pytest.skip("there is none")
     assert run(lambda x: x, [1], reuse=True) == [1]
-    victim = pool._pool.zygote.pid
+    victim = start._kept.zygote.pid
     os.kill(victim, signal.SIGKILL)
     assert run(lambda x: x + 1, [1], reuse=True) == [2]
     assert run(lambda x: x, [1], reuse=True) == [1]
@@ -300,7 +300,7 @@ def test_no_descriptor_and_no_process_is_left():
 
 
 def script(text, **options):
-    source = str(Path(pool.__file__).parents[2])
+    source = str(Path(start.__file__).parents[2])
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([source, str(Path(__file__).parent)])}
     return subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(text)],
@@ -437,7 +437,7 @@ def test_a_kernel_without_pidfds_does_too(monkeypatch, start_method):
     if start_method == "portable":
         monkeypatch.delattr(os, "pidfd_open")
     else:
-        monkeypatch.setattr(forked, "CODE", "import os; del os.pidfd_open; " + forked.CODE)
+        monkeypatch.setattr(root, "CODE", "import os; del os.pidfd_open; " + root.CODE)
     monkeypatch.delattr(signal, "pidfd_send_signal")
     with job(lambda x: time.sleep(1000) if x == 0 else os._exit(4) if x == 1 else x, range(4)) as made:
         made.until(lambda made: made.engine.look(0)[0] == 0)
@@ -495,7 +495,7 @@ def test_closed_standard_files_are_no_obstacle(closed, tmp_path):
 
 
 def test_a_script_without_a_guard_through_standard_input():
-    source = str(Path(pool.__file__).parents[2])
+    source = str(Path(start.__file__).parents[2])
     text = textwrap.dedent("""
         from driver import run
         class Mine(Exception): pass

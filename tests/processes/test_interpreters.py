@@ -18,9 +18,9 @@ COMPUTES = """
     def f(x):
         sum(range(1_000_000))
         return x
-    from allcores.processes import pool
+    from allcores.processes.start import Start
     from allcores.tasks.task import Task
-    pool.Start(Task((("map", f),))).begin()  # in the background, as the rent is paid
+    Start(Task((("map", f),))).begin()  # in the background, as the rent is paid
     assert ac.map(f, range(30)) == list(range(30))
     assert ac.map(f, range(9), engine="processes", n_jobs=2) == list(range(9))
 """

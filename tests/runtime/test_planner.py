@@ -9,9 +9,8 @@ import pytest
 import allcores as ac
 from allcores.core.events import VALUES, Outcome
 from allcores.core.plan import INLINE, THREADS
-from allcores.engines import processes
 from allcores.options import checked
-from allcores.processes import pool
+from allcores.processes import start
 from allcores.runtime import budget, rent
 from allcores.runtime.planner import Planner
 from allcores.runtime.processor import Away, Books
@@ -103,21 +102,21 @@ def test_an_import_in_a_later_item_counts_like_any_work():
 
 
 def test_a_call_that_stays_only_for_the_start_of_workers_starts_them_for_the_next(monkeypatch):
-    monkeypatch.setattr(pool, "COLD_BOOT_SECONDS", 60.0)
+    monkeypatch.setattr(start, "COLD_BOOT_SECONDS", 60.0)
     one = planner()
     ran(one, 2, 2 * ITEM)
     assert one.plan(20).engine == INLINE
-    assert not pool.is_warm()
+    assert not start.is_warm()
     one.pay_the_rent()
-    zygote = pool._pool.zygote
+    zygote = start._kept.zygote
     assert zygote is not None
     assert zygote.alive()
 
 
 def test_what_small_calls_lose_adds_up_to_a_start(monkeypatch):
-    monkeypatch.setattr(pool, "COLD_BOOT_SECONDS", 60.0)
+    monkeypatch.setattr(start, "COLD_BOOT_SECONDS", 60.0)
     calls = 0
-    while pool._pool.zygote is None:
+    while start._kept.zygote is None:
         one = planner()
         ran(one, 2, 0.01)
         assert one.plan(6).engine == INLINE
@@ -133,28 +132,79 @@ def test_a_call_that_workers_would_not_help_starts_none(monkeypatch):
     ran(one, 2, 2 * ITEM)
     assert one.plan(1000).engine == INLINE
     one.pay_the_rent()
-    assert pool._pool.zygote is None
+    assert start._kept.zygote is None
     assert not rent.is_due(1e-9)
 
 
 def test_explain_starts_nothing(monkeypatch):
-    monkeypatch.setattr(pool, "COLD_BOOT_SECONDS", 60.0)
+    monkeypatch.setattr(start, "COLD_BOOT_SECONDS", 60.0)
     rent.pay(10.0)
     ac.explain(lambda x: sum(range(10_000)), range(2000))
-    assert pool._pool.zygote is None
+    assert start._kept.zygote is None
 
 
 def test_workers_that_are_on_their_way_are_waited_for_only_as_long_as_it_still_takes():
-    start = processes.Start(Task((("map", abs),)))
-    cold = start.seconds()
-    start.begin()
-    assert start.begun()
-    while not pool.is_warm():
-        assert pool.WARM_BOOT_SECONDS <= start.seconds() <= max(cold, pool.OVERDUE_SHARE * 60)
-    assert start.seconds() == pool.WARM_BOOT_SECONDS
+    ours = start.Start(Task((("map", abs),)))
+    cold = ours.seconds()
+    ours.begin()
+    assert ours.begun()
+    while not start.is_warm():
+        assert start.WARM_BOOT_SECONDS <= ours.seconds() <= max(cold, start.OVERDUE_SHARE * 60)
+    assert ours.seconds() == start.WARM_BOOT_SECONDS
 
 
 def test_a_start_without_what_the_function_imports_is_no_start_for_it():
     importlib.import_module("numpy")
-    pool.start_zygote([])
-    assert not processes.Start(Task((("map", abs),))).begun()
+    start.start_zygote([])
+    assert not start.Start(Task((("map", abs),))).begun()
+
+
+@pytest.fixture
+def nothing_loaded(monkeypatch):
+    """As in a process in which no call has needed workers so far."""
+    monkeypatch.delitem(sys.modules, "allcores.processes.pool", raising=False)
+
+
+@pytest.mark.usefixtures("nothing_loaded")
+def test_the_first_start_of_a_process_begins_before_the_rest_is_loaded():
+    one = planner()
+    ran(one, 2, 2 * ITEM)
+    one.start_in_advance(1000, None)
+    assert start._kept.zygote is not None
+    assert "allcores.processes.pool" not in sys.modules
+
+
+def test_later_starts_wait_for_the_plan():
+    importlib.import_module("allcores.processes.pool")
+    one = planner()
+    ran(one, 2, 2 * ITEM)
+    one.start_in_advance(1000, None)
+    assert start._kept.zygote is None
+
+
+@pytest.mark.usefixtures("nothing_loaded")
+@pytest.mark.parametrize(("left", "late_share"), [(0, 1.0), (1000, 0.0)])
+def test_nothing_starts_in_advance_where_little_is_left_or_threads_may_do(left, late_share):
+    one = planner()
+    ran(one, 2, 2 * ITEM)
+    one.observe_lateness(late_share)
+    one.start_in_advance(left, None)
+    assert start._kept.zygote is None
+
+
+def test_what_the_helper_imports_meanwhile_is_not_the_first_items_doing():
+    one = planner()
+    one.item_begins()
+    with one.own_imports():
+        imports_something()
+    observed(one, 1, ITEM)
+    assert one.seen_enough
+
+
+def test_an_item_that_ends_while_the_helper_imports_has_not_imported():
+    one = planner()
+    one.item_begins()
+    with one.own_imports():
+        imports_something()
+        observed(one, 1, ITEM)
+    assert one.seen_enough

@@ -9,9 +9,10 @@ from allcores.core.events import ERROR, NODE, VALUES, Event, Outcome, StartFaile
 from allcores.engines.packed import Each, Together
 from allcores.errors import StartError
 from allcores.processes import mail, pool, wire
-from allcores.processes.pool import Start, shutdown
+from allcores.processes.pool import shutdown
 from allcores.processes.presence import obstacle
 from allcores.processes.shortage import refusal
+from allcores.processes.start import portable
 from allcores.tasks import culprit, exceptions, pickling, plain, reached, world
 from allcores.tasks.task import Task
 from allcores.tasks.told import Job, Lasting
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from allcores.engines.base import Payload
     from allcores.processes.crew import Crew
 
-__all__ = ["Processes", "Start", "shutdown", "warm_up"]
+__all__ = ["Processes", "shutdown", "warm_up"]
 
 
 def warm_up(task: Task | None, workers: int) -> None:
@@ -32,7 +33,7 @@ def warm_up(task: Task | None, workers: int) -> None:
 
     Raises StartError if they cannot be had, Unpicklable if the function cannot travel.
     """
-    if task is None and pool.portable():
+    if task is None and portable():
         return  # fresh interpreters have nothing in common that could be started before the function is known
     engine = Processes(task or Task(()))
     missing = set(range(workers if task is not None else 1))

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from allcores.processes.wire import Frame
 
+CHANNEL = 3  # the descriptor under which the zygote is given its end
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 IS_CHILD = False  # whether this process is a template or a worker

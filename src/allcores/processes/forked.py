@@ -1,4 +1,4 @@
-"""Workers by forking: the caller's half of zygote and template.
+"""Workers by forking: the caller's half of a template.
 
 Starting is a write and not a conversation: the request for a template, the function, the requests for workers
 and what these shall run are all written before the zygote has run its first line.
@@ -7,139 +7,21 @@ and what these shall run are all written before the zygote has run its first lin
 from __future__ import annotations
 
 import os
-import select
 import selectors
 import signal
-import sys
-import time
 
-from allcores.processes import interpreter, wire
+from allcores.processes import interpreter, start, wire
 from allcores.processes.channel import Channel, pair
-from allcores.processes.words import above_standard
-from allcores.processes.zygote import CHANNEL, CODE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from allcores.processes.crew import Crew
+    from allcores.processes.root import Zygote
     from allcores.processes.seat import Seat
     from allcores.processes.wire import Frame
 
 MOST_TRIES = 3  # templates that die while they load, in a row
-GRACE_SECONDS = 1.0
 LATE = 1
-
-
-class Zygote:
-    """The caller's hold on its zygote.
-
-    Attributes:
-        roots: the packages that it has imported in advance.
-        users: number of templates that the caller has asked it for and not let go.
-    """
-
-    def __init__(self, imports: list[str]) -> None:
-        self.roots = {name.partition(".")[0] for name in imports}
-        self.users = 0
-        ours, theirs = pair()
-        try:
-            source = theirs.fileno()
-            if source == CHANNEL:  # dup2 onto itself would not make it inheritable everywhere
-                theirs = type(theirs)(theirs.family, theirs.type, theirs.proto, _another(theirs.detach()))
-                source = theirs.fileno()
-            directories = os.pathsep.join(interpreter.directories_of(imports))
-            self.pid = os.posix_spawn(
-                sys.executable,
-                interpreter.command(CODE, str(os.getpid()), ",".join(imports), directories),
-                interpreter.environment(),
-                file_actions=[*_standard_files(), (os.POSIX_SPAWN_DUP2, source, CHANNEL)],
-                setsigmask=[signal.SIGINT],  # until it has its own handler
-            )
-        finally:
-            theirs.close()
-        self._channel = Channel(ours)
-        self._pidfd = _watch(self.pid)
-        self._reaped = False
-        self._began = time.monotonic()
-        self._ready = False
-
-    def ready(self) -> bool:
-        """Whether it has imported what it was to import: a word to say so is the only one that it ever writes."""
-        if not self._ready and not self._channel.broken:
-            poll = select.poll()
-            try:
-                poll.register(self._channel.fileno(), select.POLLIN)
-            except ValueError:  # another thread has closed it just now
-                return False
-            self._ready = bool(poll.poll(0))
-        return self._ready
-
-    def age_seconds(self) -> float:
-        """Seconds since its start."""
-        return time.monotonic() - self._began
-
-    def alive(self) -> bool:
-        """Whether it can still be asked for something."""
-        self._reap()
-        return not self._reaped and not self._channel.broken
-
-    def ask_for_template(self, sock: Any, words: int, cloudpickle: str) -> bool:
-        """Requests a template for this end of a channel; returns whether the request is out.
-
-        ``cloudpickle``: the directory it is in, if the function needs it.
-        """
-        self.users += 1
-        request = wire.frame(wire.TEMPLATE, 0, cloudpickle.encode(), 2)
-        try:
-            return self._channel.send([request], (sock.fileno(), words))
-        except BaseException:  # Ctrl-C: descriptors that wait to be sent may soon be somebody else's
-            self._channel.close()
-            raise
-
-    def stop(self, wait: bool) -> None:
-        """Lets it end, with everything it has started; waits until it has, but not for long."""
-        self._channel.close()
-        if wait and not self._reaped:
-            if self._pidfd is not None:
-                poll = select.poll()
-                poll.register(self._pidfd, select.POLLIN)
-                poll.poll(int(GRACE_SECONDS * 1000))
-            self._reap()
-            if not self._reaped:
-                self._kill()
-        if self._reaped or wait:
-            self.forget()
-
-    def buried(self) -> bool:
-        """Whether it has ended and nothing of it is left."""
-        self._reap()
-        if self._reaped:
-            self.forget()
-        return self._reaped
-
-    def forget(self) -> None:
-        """Closes what belongs to it."""
-        self._channel.close()
-        if self._pidfd is not None:
-            os.close(self._pidfd)
-            self._pidfd = None
-
-    def _kill(self) -> None:
-        try:
-            os.kill(self.pid, signal.SIGKILL)
-            os.waitpid(self.pid, 0)
-        except (ProcessLookupError, ChildProcessError):
-            pass
-        self._reaped = True
-
-    def _reap(self) -> None:
-        if self._reaped:
-            return
-        try:
-            self._reaped = os.waitpid(self.pid, os.WNOHANG)[0] != 0
-        except ChildProcessError:  # somebody else has waited for all children
-            self._reaped = True
 
 
 class Forked:
@@ -178,9 +60,7 @@ class Forked:
             self._channel.close()
             self._channel = None
         if self._zygote is not None:
-            from allcores.processes import pool
-
-            pool.release_zygote(self._zygote)
+            start.release_zygote(self._zygote)
             self._zygote = None
 
     def abandon(self) -> None:
@@ -189,11 +69,11 @@ class Forked:
             self._channel.close()
 
     def _begin(self) -> None:
-        from allcores.processes import pool
-
+        crew = self._crew
+        cloudpickle = interpreter.directories_of(["cloudpickle"])[0] if b"cloudpickle" in crew.setup else ""
         ours, theirs = pair()
         try:
-            self._zygote = pool.zygote_for(self._crew, theirs)
+            self._zygote = start.ask_for_template(crew.imports, theirs, crew.words.handle, cloudpickle)
         except BaseException:
             ours.close()
             raise
@@ -290,28 +170,3 @@ def _end_of_template(status: int | None) -> str:
         "See whether the function's module can be imported alone (`python -X faulthandler -c 'import ...'`), "
         "or use engine='threads'."
     )
-
-
-def _another(descriptor: int) -> int:
-    """The same file under a number behind the channel's: the lower ones are about to be given away."""
-    import fcntl
-
-    copy = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, CHANNEL + 1)
-    os.close(descriptor)
-    return copy
-
-
-def _standard_files() -> list[tuple[Any, ...]]:
-    """An empty input; outputs as the caller has them, or none where it has none."""
-    actions: list[tuple[Any, ...]] = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)]
-    for number in (1, 2):
-        if interpreter.is_missing(number):
-            actions.append((os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_WRONLY, 0))
-    return actions
-
-
-def _watch(pid: int) -> int | None:
-    try:
-        return above_standard(os.pidfd_open(pid))
-    except (AttributeError, OSError):
-        return None

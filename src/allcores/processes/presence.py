@@ -21,7 +21,7 @@ def obstacle() -> str | None:
 
 def at_the_end() -> bool:
     """Whether the interpreter is shutting down: then nothing can be started, nor imported."""
-    return sys.is_finalizing() or _pool_says("is_over")
+    return sys.is_finalizing() or _says("start", "is_over")
 
 
 def vanish_at_the_end() -> None:
@@ -39,12 +39,12 @@ def inside_worker() -> bool:
 
 def is_warm() -> bool:
     """Whether the next function's workers will be there soon."""
-    return _pool_says("is_warm")
+    return _says("pool", "has_idle_crews") or _says("start", "is_warm")
 
 
 def is_starting() -> bool:
     """Whether workers that no call waits for start in the background."""
-    return _pool_says("is_starting")
+    return _says("start", "is_starting")
 
 
 def is_loaded() -> bool:
@@ -52,9 +52,9 @@ def is_loaded() -> bool:
     return "allcores.processes.pool" in sys.modules
 
 
-def _pool_says(question: str) -> bool:
-    pool = sys.modules.get("allcores.processes.pool")
-    ask = getattr(pool, question, None)  # missing while another thread is importing the module
+def _says(module: str, question: str) -> bool:
+    asked = sys.modules.get("allcores.processes." + module)
+    ask = getattr(asked, question, None)  # missing while another thread is importing the module
     return ask is not None and bool(ask())
 
 

@@ -14,15 +14,14 @@ import time
 import warnings  # noqa: F401  (workers need it: imported here it is imported once)
 
 from allcores.processes import child, wire
+from allcores.processes.child import CHANNEL
 from allcores.processes.template import Template
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import _socket
 
-CHANNEL = 3  # the descriptor under which the caller hands over our end
 GRACE_SECONDS = 0.1
-CODE = "import sys; sys.path.append(sys.argv[1]); from allcores.processes.zygote import main; main()"
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ from collections import deque
 from allcores.core import events as happened
 from allcores.core.batches import Batches
 from allcores.core.events import ERROR, Outcome
-from allcores.core.plan import ASYNCIO, INLINE, THREADS, WAITING_SHARE, Plan
+from allcores.core.plan import ASYNCIO, INLINE, THREADS, WAITING_SHARE
 from allcores.errors import Failure, StartError, Unpicklable, WorkerLost
 from allcores.options import Options
 from allcores.processes import presence
@@ -407,11 +407,13 @@ class Caller:
         """Asks whether the rest should move to workers, now that more items have been measured."""
         if not (self.planner.may_move and self.planner.seen_enough) or self.source.ended:
             return
-        plan = self.planner.plan(self._left())
-        self._follow(plan)
+        self._follow(None)
 
-    def _follow(self, plan: Plan) -> None:
-        if plan.engine != INLINE:
+    def _follow(self, running: tuple[int, float, float] | None, threads_too: bool = True) -> None:
+        left = self._left()
+        self.planner.start_in_advance(left, running)
+        plan = self.planner.plan(left, running=running)
+        if plan.engine != INLINE and (threads_too or plan.engine != THREADS):
             self.launch(plan.engine, plan.n_jobs, plan.most_jobs)
 
     def _better_here(self) -> bool:
@@ -421,20 +423,18 @@ class Caller:
         self._helped_since_plan = False
         left = self._left()
         enough = None if left is None else max(left, ENOUGH_ITEMS)  # the question is not how few are left
-        engine = self.pump.engine
         seconds = self.planner.plan(enough, staffed=True).seconds
-        there = seconds.get(engine.name) if engine is not None else None
+        there = None if self.pump.engine is None else seconds.get(self.pump.engine.name)
         return there is None or (seconds[INLINE] or 0.0) < there
 
     def consider_running_items(self, seconds: float, cpu_seconds: float) -> None:
         """The helper asks the same while items run that have taken so long already."""
-        plan = self.planner.plan(self._left(), running=(self.runs_items, seconds, cpu_seconds))
         perhaps = SURELY_WAITING * seconds < cpu_seconds < WAITING_SHARE * seconds
-        if plan.engine == THREADS and not self.planner.seen_enough and perhaps:
-            return  # a first item may wait for an import and compute ever after
-        if plan.engine == THREADS and not self.source.random_access and self.source.pulled == 1:
-            return  # the second may be the same object, filled anew: then threads cannot share it
-        self._follow(plan)
+        # A first item may wait for an import and compute ever after; and the second may be the same object,
+        # filled anew, which threads cannot share.
+        unsure = not self.planner.seen_enough and perhaps
+        unseen = not self.source.random_access and self.source.pulled == 1
+        self._follow((self.runs_items, seconds, cpu_seconds), threads_too=not (unsure or unseen))
 
     def _left(self) -> int | None:
         length = self.source.length

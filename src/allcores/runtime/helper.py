@@ -14,6 +14,7 @@ import time
 from allcores.runtime.importing import Imports
 from allcores.runtime.lateness import SLEEP_SECONDS, WARM_PATIENCE_SECONDS, Lateness, patience
 from allcores.runtime.processor import cpu_clock, own_threads
+from allcores.runtime.urgency import urgent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -110,7 +111,9 @@ class Helper:
             time.sleep(SLEEP_SECONDS)
             return
         caller.planner.observe_lateness(lateness.share)
-        caller.consider_running_items(running, self._cpu_clock() - self._item_cpu_began)
+        with urgent, caller.planner.own_imports():
+            caller.consider_running_items(running, self._cpu_clock() - self._item_cpu_began)
+        self._imports.begin()
         if caller.pump.engine is None:
             time.sleep(min(0.05, running))
 
@@ -122,8 +125,9 @@ class Helper:
         if wait > 0:
             time.sleep(wait)
             return
-        if caller.source.random_access:
-            caller.feed()
-        with caller.pump.lock:
-            if caller.away_since == since and not caller.closed:
-                caller.pump.step(TURN_SECONDS)
+        with urgent:
+            if caller.source.random_access:
+                caller.feed()
+            with caller.pump.lock:
+                if caller.away_since == since and not caller.closed:
+                    caller.pump.step(TURN_SECONDS)

@@ -34,13 +34,13 @@ from allcores.tasks.task import Task
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from contextvars import Context
     from typing import Any
 
     from allcores.core.events import Outcome
     from allcores.engines.base import Engine
-    from allcores.engines.processes import Start
+    from allcores.processes.start import Start
     from allcores.runtime.source import Source
 
 TRANSPORT_ITEMS = 4  # items whose pickling is measured
@@ -70,6 +70,7 @@ class Planner:
         self._warmed_up = False
         self._batches = 0
         self._modules = 0  # that were imported when the last items began
+        self._loading = False  # the helper imports what is ours
         self._last = (0, 0.0, 0.0)  # items, seconds and CPU seconds of the last batch
         self._late_share: float | None = None
         self._transport: float | None = None
@@ -204,7 +205,8 @@ class Planner:
         self._cpu_seconds += cpu_seconds
         self._batches += 1
         self._last = (done, seconds, cpu_seconds)
-        if not self._warmed_up and len(sys.modules) != self._modules:  # it did pay for imports
+        imported = len(sys.modules) != self._modules and not self._loading
+        if imported and not self._warmed_up:  # it did pay for imports
             self._forget_sample()
         last = outcomes[-1] if outcomes else None
         if self._transport is None and self.may_move and last is not None and type(last.body) is list:
@@ -243,12 +245,7 @@ class Planner:
             running: number of items that run now, and the seconds and CPU seconds they have taken so far.
             staffed: the workers have answered.
         """
-        sample = self._sample(running)
-        cores = self.seats.free() if self._cap is None else self.seats.total
-        surroundings = self.task.surroundings
-        setup_seconds = 0.0 if surroundings is None or staffed else surroundings.setup_seconds
-        boot_seconds = 0.0 if staffed or presence.is_loaded() else LEAST_START_SECONDS
-        facts = Facts(cores, boot_seconds, gil_enabled(), setup_seconds)
+        sample, facts = self._sample(running), self._facts(staffed)
         at_best = sample._replace(transport_seconds=sample.transport_seconds or 0.0)
         looked = choose(at_best, left, facts, self._cap, self._refused).engine == PROCESSES
         if looked:
@@ -260,15 +257,47 @@ class Planner:
         if plan.engine == INLINE and not staffed:
             missed = missed_seconds(plan, sample, left, facts, self._cap, self._refused)
             self._missed_seconds = max(missed, self._missed_seconds)
-        if cores < self.seats.total:
+        if facts.cores < self.seats.total:
             plan.reasons.append(
-                f"{self.seats.total - cores} of {self.seats.total} cores are taken by other calls"
+                f"{self.seats.total - facts.cores} of {self.seats.total} cores are taken by other calls"
             )
         if plan.engine != INLINE and not staffed and "logging" in sys.modules:  # else nobody listens
             import logging
 
             logging.getLogger("allcores").debug("%s", plan)
         return plan
+
+    def _facts(self, staffed: bool) -> Facts:
+        cores = self.seats.free() if self._cap is None else self.seats.total
+        surroundings = self.task.surroundings
+        setup_seconds = 0.0 if surroundings is None or staffed else surroundings.setup_seconds
+        boot_seconds = 0.0 if staffed or presence.is_loaded() else LEAST_START_SECONDS
+        return Facts(cores, boot_seconds, gil_enabled(), setup_seconds)
+
+    def start_in_advance(self, left: int | None, running: tuple[int, float, float] | None) -> None:
+        """Starts what workers are forked from, should they pay at their best: it boots while the rest is loaded.
+
+        The first start of a process only, since later ones wait for nothing.
+        """
+        if presence.is_loaded():
+            return
+        sample, facts = self._sample(running)._replace(transport_seconds=0.0), self._facts(staffed=False)
+        for _ in range(2):
+            if choose(sample, left, facts, self._cap, self._refused, thread_safe=True).engine != PROCESSES:
+                return
+            facts = facts._replace(boot_seconds=self._workers_start().seconds())
+        with contextlib.suppress(OSError):  # the engine will say why there are no workers
+            self._workers_start().begin()
+
+    @contextlib.contextmanager
+    def own_imports(self) -> Iterator[None]:
+        """What is imported meanwhile is not imported by the items that run."""
+        before, self._loading = len(sys.modules), True
+        try:
+            yield
+        finally:
+            self._modules += len(sys.modules) - before
+            self._loading = False
 
     def _looked_at(self, sample: Sample, facts: Facts, staffed: bool) -> tuple[Sample, Facts]:
         """With what processes would take. It is not looked at where they would not pay at their best.
@@ -318,9 +347,9 @@ class Planner:
 
     def _workers_start(self) -> Start:
         if self._start is None:
-            from allcores.engines import processes
+            from allcores.processes.start import Start
 
-            self._start = processes.Start(self.task)
+            self._start = Start(self.task)
         return self._start
 
     # -- rent or buy ----------------------------------------------------------------------------------
@@ -368,11 +397,13 @@ def engine_named(
         if loop is None:
             hint_at_amap()
         return EventLoop(task, context, loop, options.inner_threads)
-    from allcores.engines import processes
+    if presence.obstacle() is None:
+        from allcores.processes.start import Start
 
-    if options.engine == "auto":
-        processes.Start(task).begin()  # it boots while the function is being pickled
-    return processes.Processes(
+        Start(task).begin()  # it boots while the rest is loaded and the function is pickled
+    from allcores.engines.processes import Processes
+
+    return Processes(
         task,
         timed=options.timeout is not None,
         inner_threads=seats.inner_threads(options.inner_threads, workers),
