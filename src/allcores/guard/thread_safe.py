@@ -34,6 +34,10 @@ _LIBSVM = (
     "https://github.com/scikit-learn/scikit-learn/blob/main/sklearn/svm/_libsvm.pyx (nogil); "
     "with probability=True it draws from one generator for all threads"
 )
+_SCORE = (
+    "https://github.com/scikit-learn/scikit-learn/blob/main/sklearn/base.py: "
+    "`predict`, and a metric that reads both arrays"
+)
 
 ARRAY = "numpy.ndarray"
 GENERATOR = "numpy.Generator"
@@ -142,6 +146,7 @@ TABLE = (
     Entry(("sklearn.SVC", "sklearn.SVC.fit"), "sklearn.SVC", _LIBSVM),
     Entry(("sklearn.SVR", "sklearn.SVR.fit"), "sklearn.SVR", _LIBSVM),
     Entry(("sklearn.SVC.predict", "sklearn.SVR.predict"), ARRAY, _LIBSVM),
+    Entry(("sklearn.SVC.score", "sklearn.SVR.score"), None, _SCORE),
 )
 # Plain Python that may stand between them: it holds the GIL, and changes nothing that others see.
 PLAIN = frozenset(
