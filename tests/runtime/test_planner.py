@@ -168,8 +168,9 @@ def nothing_loaded(monkeypatch):
 @pytest.mark.usefixtures("nothing_loaded")
 def test_the_first_start_of_a_process_begins_before_the_rest_is_loaded():
     one = planner()
+    one.may_start = True
     ran(one, 2, 2 * ITEM)
-    one.start_in_advance(1000, None)
+    one.plan(1000)
     assert start._kept.zygote is not None
     assert "allcores.processes.pool" not in sys.modules
 
@@ -177,8 +178,9 @@ def test_the_first_start_of_a_process_begins_before_the_rest_is_loaded():
 def test_later_starts_wait_for_the_plan():
     importlib.import_module("allcores.processes.pool")
     one = planner()
+    one.may_start = True
     ran(one, 2, 2 * ITEM)
-    one.start_in_advance(1000, None)
+    one.plan(1000)
     assert start._kept.zygote is None
 
 
@@ -186,9 +188,10 @@ def test_later_starts_wait_for_the_plan():
 @pytest.mark.parametrize(("left", "late_share"), [(0, 1.0), (1000, 0.0)])
 def test_nothing_starts_in_advance_where_little_is_left_or_threads_may_do(left, late_share):
     one = planner()
+    one.may_start = True
     ran(one, 2, 2 * ITEM)
     one.observe_lateness(late_share)
-    one.start_in_advance(left, None)
+    one.plan(left)
     assert start._kept.zygote is None
 
 

@@ -190,6 +190,7 @@ class Caller:
             self.launch(name, *self.planner.explicit_workers())
         elif self.planner.may_move:
             self.planner.watch_this_thread()
+            self.planner.may_start = True
             self._helper = Helper(self)
 
     def _next(self) -> Settled | None:
@@ -410,9 +411,7 @@ class Caller:
         self._follow(None)
 
     def _follow(self, running: tuple[int, float, float] | None, threads_too: bool = True) -> None:
-        left = self._left()
-        self.planner.start_in_advance(left, running)
-        plan = self.planner.plan(left, running=running)
+        plan = self.planner.plan(self._left(), running=running)
         if plan.engine != INLINE and (threads_too or plan.engine != THREADS):
             self.launch(plan.engine, plan.n_jobs, plan.most_jobs)
 

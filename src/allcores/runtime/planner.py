@@ -54,7 +54,11 @@ LOOK_AGAIN_SECONDS = 0.01  # at how long items had no core: a look takes as long
 
 
 class Planner:
-    """Collects the sample that plans are made from, and says what the options allow."""
+    """Collects the sample that plans are made from, and says what the options allow.
+
+    Attributes:
+        may_start: whether a plan for processes may begin their start at once.
+    """
 
     def __init__(self, task: Task, options: Options) -> None:
         self.explicit: str | None = None if options.engine == "auto" else _name(options.engine)
@@ -69,6 +73,7 @@ class Planner:
         self._cpu_seconds = 0.0
         self._warmed_up = False
         self._batches = 0
+        self.may_start = False
         self._modules = 0  # that were imported when the last items began
         self._loading = False  # the helper imports what is ours
         self._last = (0, 0.0, 0.0)  # items, seconds and CPU seconds of the last batch
@@ -245,17 +250,9 @@ class Planner:
             running: number of items that run now, and the seconds and CPU seconds they have taken so far.
             staffed: the workers have answered.
         """
-        sample, facts = self._sample(running), self._facts(staffed)
-        at_best = sample._replace(transport_seconds=sample.transport_seconds or 0.0)
-        looked = choose(at_best, left, facts, self._cap, self._refused).engine == PROCESSES
-        if looked:
-            sample, facts = self._looked_at(sample, facts, staffed)
-        plan = self._guarded(sample, left, facts)
-        if plan.engine == PROCESSES and not looked:  # for the guard has refused threads
-            sample, facts = self._looked_at(sample, facts, staffed)
-            plan = self._guarded(sample, left, facts)
+        plan, facts = self._settled(left, running, staffed)
         if plan.engine == INLINE and not staffed:
-            missed = missed_seconds(plan, sample, left, facts, self._cap, self._refused)
+            missed = missed_seconds(plan, self._sample(running), left, facts, self._cap, self._refused)
             self._missed_seconds = max(missed, self._missed_seconds)
         if facts.cores < self.seats.total:
             plan.reasons.append(
@@ -267,27 +264,46 @@ class Planner:
             logging.getLogger("allcores").debug("%s", plan)
         return plan
 
+    def _settled(
+        self, left: int | None, running: tuple[int, float, float] | None, staffed: bool
+    ) -> tuple[Plan, Facts]:
+        """The plan. What could change it is looked at step by step, as long as work would move at its best.
+
+        For looking loads modules and takes longer than many a loop.
+        """
+        facts, boot_is_known = self._facts(staffed), staffed
+        while True:
+            sample = self._sample(running)
+            if self._fresh is not None:
+                sample = sample._replace(transport_seconds=0.0)
+            may_compute = self.watch.threads_may_compute or not self.watch.asked
+            plan = choose(sample, left, facts, self._cap, self._refused, may_compute)
+            if plan.engine == INLINE:
+                return plan, facts
+            if plan.engine == PROCESSES and self._fresh is not None:
+                self.look_at_transport()
+            elif plan.engine == PROCESSES and not boot_is_known:
+                facts = facts._replace(boot_seconds=self._workers_start().seconds())
+                boot_is_known = True
+            elif not self.watch.asked:
+                if plan.engine == PROCESSES:
+                    self._start_in_advance()
+                self._ask_the_guard()
+            else:
+                return plan, facts
+
+    def _start_in_advance(self) -> None:
+        """What workers are forked from boots while the rest is loaded, if this process has not loaded it yet."""
+        if self.may_start and not presence.is_loaded():
+            with contextlib.suppress(OSError):  # the engine will say why there are no workers
+                self._workers_start().begin()
+
     def _facts(self, staffed: bool) -> Facts:
         cores = self.seats.free() if self._cap is None else self.seats.total
         surroundings = self.task.surroundings
         setup_seconds = 0.0 if surroundings is None or staffed else surroundings.setup_seconds
         boot_seconds = 0.0 if staffed or presence.is_loaded() else LEAST_START_SECONDS
         return Facts(cores, boot_seconds, gil_enabled(), setup_seconds)
-
-    def start_in_advance(self, left: int | None, running: tuple[int, float, float] | None) -> None:
-        """Starts what workers are forked from, should they pay at their best: it boots while the rest is loaded.
-
-        The first start of a process only, since later ones wait for nothing.
-        """
-        if presence.is_loaded():
-            return
-        sample, facts = self._sample(running)._replace(transport_seconds=0.0), self._facts(staffed=False)
-        for _ in range(2):
-            if choose(sample, left, facts, self._cap, self._refused, thread_safe=True).engine != PROCESSES:
-                return
-            facts = facts._replace(boot_seconds=self._workers_start().seconds())
-        with contextlib.suppress(OSError):  # the engine will say why there are no workers
-            self._workers_start().begin()
 
     @contextlib.contextmanager
     def own_imports(self) -> Iterator[None]:
@@ -299,31 +315,13 @@ class Planner:
             self._modules += len(sys.modules) - before
             self._loading = False
 
-    def _looked_at(self, sample: Sample, facts: Facts, staffed: bool) -> tuple[Sample, Facts]:
-        """With what processes would take. It is not looked at where they would not pay at their best.
-
-        For to load what starts and feeds them takes longer than many a loop.
-        """
-        self.look_at_transport()
-        boot_seconds = 0.0 if staffed else self._workers_start().seconds()
-        return sample._replace(transport_seconds=self._transport), facts._replace(boot_seconds=boot_seconds)
-
-    def _guarded(self, sample: Sample, left: int | None, facts: Facts) -> Plan:
-        """The plan; the guard is asked only where work would move if it had nothing against it."""
-        watch = self.watch
-        plan = choose(sample, left, facts, self._cap, self._refused, watch.threads_may_compute)
-        if plan.engine == INLINE or watch.asked:
-            return plan
-        self._ask_the_guard(())
-        return choose(sample, left, facts, self._cap, self._refused, watch.threads_may_compute)
-
     def look_beforehand(self, source: Source) -> None:
         """Asks the guard before anything runs: for processes that the user named, and with writes="error"."""
         asked_for = self.explicit == PROCESSES and self._options.writes != "allow"
         if asked_for or (self.may_move and self._options.writes == "error"):
             self._ask_the_guard(source.peek())
 
-    def _ask_the_guard(self, first: tuple[Any, ...]) -> None:
+    def _ask_the_guard(self, first: tuple[Any, ...] = ()) -> None:
         try:
             refused = self.watch.ask(first)
         except OSError as error:  # no descriptor is left, not even for a module of ours
