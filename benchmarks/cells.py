@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
-# function: what is done with each item; items(): the input, anew for each call; ending: list, or sum of the results
-Job = namedtuple("Job", ["function", "items", "ending"], defaults=[list])
+# function: what is done with each item; items(): the input, anew for each call; ending: list, or sum of the results;
+# blocking: where the function is a coroutine function, what does the same for those who do not await
+Job = namedtuple("Job", ["function", "items", "ending", "blocking"], defaults=[list, None])
 
 # build(iterations per millisecond) -> Job; chunksize: what a user who tunes by hand would choose
 Cell = namedtuple(
@@ -66,6 +67,12 @@ def _waits(iterations_per_ms: float) -> Job:
     return Job(wait, _always([20] * 300))
 
 
+def _coroutines(iterations_per_ms: float) -> Job:
+    from work_coroutines import wait, wait_alone
+
+    return Job(wait, _always([20] * 1000), blocking=wait_alone)
+
+
 def _slow_source(iterations_per_ms: float) -> Job:
     from work_plain import spin
 
@@ -103,6 +110,28 @@ def _captured(iterations_per_ms: float) -> Job:
     return Job(functools.partial(peek, random_array(1, 25_000_000)), _always(range(0, 2_000_000, 1000)))
 
 
+def _captured_work(iterations_per_ms: float) -> Job:
+    from work_arrays import random_array, spin_and_peek
+
+    array = random_array(1, 12_500_000)
+    function = functools.partial(spin_and_peek, array, round(50 * iterations_per_ms))
+    return Job(function, _always(range(0, 12_000_000, 300_000)))
+
+
+def _strings(iterations_per_ms: float) -> Job:
+    from work_plain import spin_and_look_up
+
+    names = {number: f"the name of number {number}" for number in range(300_000)}
+    function = functools.partial(spin_and_look_up, names, round(iterations_per_ms))
+    return Job(function, _always(range(0, 300_000, 500)))
+
+
+def _groups(iterations_per_ms: float) -> Job:
+    from work_frames import groups, summary
+
+    return Job(summary, _always(groups(1000, 1000)))
+
+
 def _svc(iterations_per_ms: float) -> Job:
     from sklearn.datasets import load_digits
     from sklearn.model_selection import StratifiedKFold
@@ -121,12 +150,23 @@ CELLS = (
     Cell("descending", "200 items, costs descending", _busy([0.1 * (200 - n) for n in range(200)]), 2),
     Cell("uneven", "8 uneven long items", _busy([50.0 * n for n in (1, 8, 2, 3, 5, 4, 7, 6)]), 1),
     Cell("waits", "20 ms waits × 300", _waits, 1, waits=True),
+    Cell(
+        "coroutines",
+        "20 ms coroutine waits × 1,000",
+        _coroutines,
+        1,
+        waits=True,
+        work="work_coroutines",
+    ),
     Cell("slow-source", "300 × 2 ms from a slow generator", _slow_source, 4),
     Cell("sum", "a sum over 2,000,000 items", _sum, 50_000),
     Cell("dicts", "200,000 small dicts", _dicts, 5_000),
     Cell("arrays-in", "48 arrays of 16 MB in, summed", _arrays_in, 1, work="work_arrays"),
     Cell("sort", "NumPy sort of 400,000 × 100", _sort, 5, work="work_arrays"),
     Cell("captured", "200 MB captured × 2,000 reads", _captured, 500, work="work_arrays"),
+    Cell("captured-work", "100 MB captured, 50 ms × 40", _captured_work, 2, work="work_arrays"),
+    Cell("strings", "300,000 strings captured, 1 ms × 600", _strings, 20),
+    Cell("groups", "1,000 groups of a DataFrame", _groups, 50, work="work_frames"),
     Cell("svc", "SVC on digits, 20 folds", _svc, 2, work="work_learning"),
 )
 

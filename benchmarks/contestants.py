@@ -40,7 +40,7 @@ class Contestant:
 
     def call(self, job: Job) -> Any:
         """Runs a job: a list of results, or their sum."""
-        results = self.map(job.function, job.items())
+        results = self.map(job.blocking or job.function, job.items())
         return sum(results) if job.ending is sum else list(results)
 
     def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterable[Any]:
@@ -58,7 +58,7 @@ class Loop(Contestant):
 
     def call(self, job: Job) -> Any:
         """A comprehension, or a generator expression that is summed."""
-        function = job.function
+        function = job.blocking or job.function
         if job.ending is sum:
             return sum(function(item) for item in job.items())
         return [function(item) for item in job.items()]
@@ -173,6 +173,28 @@ class ManyThreads(Threads):
     tuned = True
 
 
+class Gather(Contestant):
+    """``asyncio.gather``: what who knows asyncio writes, where the function is a coroutine function."""
+
+    name = "gather"
+
+    def load(self) -> None:
+        """Imports the library."""
+        import asyncio
+
+        self._asyncio = asyncio
+
+    def call(self, job: Job) -> Any:
+        """One loop for all."""
+        if job.blocking is None:
+            raise TypeError("there is nothing to await")
+
+        async def together() -> list[Any]:
+            return await self._asyncio.gather(*map(job.function, job.items()))
+
+        return self._asyncio.run(together())
+
+
 class Joblib(Contestant):
     """joblib.Parallel with its default backend."""
 
@@ -234,7 +256,17 @@ class Mpire(Contestant):
 
 
 LOOP, OURS = Loop(), Allcores()
-RIVALS = (Pool(), Executor(), TunedExecutor(), Threads(), ManyThreads(), Joblib(), JoblibThreads(), Mpire())
+RIVALS = (
+    Pool(),
+    Executor(),
+    TunedExecutor(),
+    Threads(),
+    ManyThreads(),
+    Gather(),
+    Joblib(),
+    JoblibThreads(),
+    Mpire(),
+)
 CONTESTANTS = (LOOP, OURS, *RIVALS)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from work_plain import spin
 
 
 def random_array(seed: int, length: int) -> np.ndarray:
@@ -25,3 +26,8 @@ def sorted_median(seed: int) -> float:
 def peek(array: np.ndarray, index: int) -> float:
     """Reads one number out of a large captured array."""
     return float(array[index])
+
+
+def spin_and_peek(array: np.ndarray, iterations: int, index: int) -> float:
+    """Computes, and reads one number out of a large captured array."""
+    return spin(iterations) + float(array[index])

@@ -19,6 +19,11 @@ def spin(iterations: int) -> int:
     return value
 
 
+def spin_and_look_up(names: dict[int, str], iterations: int, number: int) -> tuple[int, str]:
+    """Computes, and reads one entry of a large captured table."""
+    return spin(iterations), names[number]
+
+
 def wait(milliseconds: int) -> int:
     """Waits, as for a server."""
     time.sleep(milliseconds / 1000)
