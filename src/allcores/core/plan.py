@@ -60,11 +60,12 @@ class Facts(NamedTuple):
     boot_seconds: float
     gil: bool = True
     setup_seconds: float = 0.0  # what each worker does before its first item, threads too
+    luggage_seconds: float = 0.0  # to pickle what the function carries, and to unpickle it again
 
     @property
     def answer_seconds(self) -> float:
-        """Until a process begins its first item."""
-        return self.boot_seconds + self.setup_seconds
+        """Until a process begins its first item, once the function is pickled."""
+        return self.boot_seconds + self.setup_seconds + self.luggage_seconds / 2
 
 
 class Plan:
@@ -244,11 +245,11 @@ def _threads_seconds(sample: Sample, left: int, jobs: int, facts: Facts) -> floa
 
 
 def _processes_seconds(sample: Sample, left: int, facts: Facts, jobs: int) -> float:
-    """Until the workers answer the caller works alone; then all of them do, but the caller needs a core too."""
+    """The caller pickles the function, and works alone until workers answer; then all do, but it needs a core too."""
     cost = sample.seconds / sample.items
-    work = left * cost
+    work, pickling = left * cost, facts.luggage_seconds / 2
     if work <= facts.answer_seconds:
-        return work
+        return work + pickling
     rest = left - facts.answer_seconds / cost
     transport = UNKNOWN_TRANSPORT_SECONDS if sample.transport_seconds is None else sample.transport_seconds
     dispatch = CHUNK_DISPATCH_SECONDS * max(1.0, rest * cost / 0.005)
@@ -257,7 +258,7 @@ def _processes_seconds(sample: Sample, left: int, facts: Facts, jobs: int) -> fl
     per_item = WORKER_ITEM_SECONDS + transport / 2
     workers = max(rest * (cost + per_item) / jobs, cost)
     cores = (caller + rest * (computing + per_item)) / facts.cores
-    return facts.answer_seconds + max(caller, workers, cores)
+    return pickling + facts.answer_seconds + max(caller, workers, cores)
 
 
 def _measured(sample: Sample, waits: bool) -> str:

@@ -76,6 +76,11 @@ class Held(NamedTuple):
 
 def held_by(functions: list[Any]) -> list[Held]:
     """What functions have captured, and the globals that they name, as far as these can change."""
+    return [each for each in reached_by(functions) if can_change(each.value)]
+
+
+def reached_by(functions: list[Any]) -> list[Held]:
+    """What functions have captured, and the globals that they name."""
     found: list[Held] = []
     for function in functions:
         while type(function).__name__ == "partial" and hasattr(function, "func"):
@@ -99,7 +104,7 @@ def held_by(functions: list[Any]) -> list[Held]:
             found.append(Held("the default argument", "of the function", value))
         known = function.__globals__
         found += [Held("the global", name, known[name]) for name in code.co_names if name in known]
-    return [each for each in found if can_change(each.value)]
+    return found
 
 
 def remedy_for(changed: Held) -> str:

@@ -79,6 +79,7 @@ class Planner:
         self._last = (0, 0.0, 0.0)  # items, seconds and CPU seconds of the last batch
         self._late_share: float | None = None
         self._transport: float | None = None
+        self._luggage: float | None = None
         self._fresh: tuple[Sequence[Any], Sequence[Any], int] | None = None  # what it is to be measured with
         self._start: Start | None = None
         self._missed_seconds = 0.0  # what workers that are there already would have saved
@@ -271,7 +272,7 @@ class Planner:
 
         For looking loads modules and takes longer than many a loop.
         """
-        facts, boot_is_known = self._facts(staffed), staffed
+        facts, workers_are_known = self._facts(staffed), staffed
         while True:
             sample = self._sample(running)
             if self._fresh is not None:
@@ -282,9 +283,12 @@ class Planner:
                 return plan, facts
             if plan.engine == PROCESSES and self._fresh is not None:
                 self.look_at_transport()
-            elif plan.engine == PROCESSES and not boot_is_known:
+            elif plan.engine == PROCESSES and self._luggage is None:
+                self._luggage = self._luggage_seconds()
+                facts = facts._replace(luggage_seconds=0.0 if staffed else self._luggage)
+            elif plan.engine == PROCESSES and not workers_are_known:
                 facts = facts._replace(boot_seconds=self._workers_start().seconds())
-                boot_is_known = True
+                workers_are_known = True
             elif not self.watch.asked:
                 if plan.engine == PROCESSES:
                     self._start_in_advance()
@@ -303,7 +307,13 @@ class Planner:
         surroundings = self.task.surroundings
         setup_seconds = 0.0 if surroundings is None or staffed else surroundings.setup_seconds
         boot_seconds = 0.0 if staffed or presence.is_loaded() else LEAST_START_SECONDS
-        return Facts(cores, boot_seconds, gil_enabled(), setup_seconds)
+        luggage_seconds = 0.0 if staffed else self._luggage or 0.0
+        return Facts(cores, boot_seconds, gil_enabled(), setup_seconds, luggage_seconds)
+
+    def _luggage_seconds(self) -> float:
+        from allcores.runtime.luggage import pickling_seconds
+
+        return pickling_seconds([function for _, function in self.task.stages])
 
     @contextlib.contextmanager
     def own_imports(self) -> Iterator[None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import islice
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def _parts(value: Any) -> Iterator[tuple[str, Any]]:
     import types
 
     if issubclass(type(value), dict):
-        yield from ((f"[{_short(key)}]", part) for key, part in list(value.items())[:MOST_PARTS])
+        yield from [(f"[{_short(key)}]", part) for key, part in islice(value.items(), MOST_PARTS)]
     elif issubclass(type(value), (list, tuple)):
         yield from ((f"[{index}]", part) for index, part in enumerate(value[:MOST_PARTS]))
     elif issubclass(type(value), types.FunctionType):
@@ -138,7 +139,7 @@ def _parts(value: Any) -> Iterator[tuple[str, Any]]:
             own = object.__getattribute__(value, "__dict__")  # no code of the user's runs
         except AttributeError:
             return
-        yield from ((f".{name}", part) for name, part in list(own.items())[:MOST_PARTS])
+        yield from [(f".{name}", part) for name, part in islice(own.items(), MOST_PARTS)]
 
 
 def _parts_of_function(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
