@@ -70,7 +70,7 @@ def _waits(iterations_per_ms: float) -> Job:
 def _coroutines(iterations_per_ms: float) -> Job:
     from work_coroutines import wait, wait_alone
 
-    return Job(wait, _always([20] * 1000), blocking=wait_alone)
+    return Job(wait, _always([5] * 1000), blocking=wait_alone)
 
 
 def _slow_source(iterations_per_ms: float) -> Job:
@@ -152,7 +152,7 @@ CELLS = (
     Cell("waits", "20 ms waits × 300", _waits, 1, waits=True),
     Cell(
         "coroutines",
-        "20 ms coroutine waits × 1,000",
+        "5 ms coroutine waits × 1,000",
         _coroutines,
         1,
         waits=True,

@@ -177,6 +177,7 @@ class Gather(Contestant):
     """``asyncio.gather``: what who knows asyncio writes, where the function is a coroutine function."""
 
     name = "gather"
+    tuned = True  # who writes it has chosen to have all of them in flight
 
     def load(self) -> None:
         """Imports the library."""
