@@ -281,20 +281,29 @@ class Planner:
             plan = choose(sample, left, facts, self._cap, self._refused, may_compute)
             if plan.engine == INLINE:
                 return plan, facts
-            if plan.engine == PROCESSES and self._fresh is not None:
-                self.look_at_transport()
-            elif plan.engine == PROCESSES and self._luggage is None:
-                self._luggage = self._luggage_seconds()
-                facts = facts._replace(luggage_seconds=0.0 if staffed else self._luggage)
-            elif plan.engine == PROCESSES and not workers_are_known:
-                facts = facts._replace(boot_seconds=self._workers_start().seconds())
-                workers_are_known = True
+            if plan.engine == PROCESSES and not (workers_are_known and self._fresh is None):
+                try:
+                    facts, workers_are_known = self._look_closer(facts, workers_are_known, staffed)
+                except OSError as error:  # no descriptor is left, not even for a module of ours
+                    self.refuse(PROCESSES, f"what they would take cannot be found out: {error}")
             elif not self.watch.asked:
                 if plan.engine == PROCESSES:
                     self._start_in_advance()
                 self._ask_the_guard()
             else:
                 return plan, facts
+
+    def _look_closer(self, facts: Facts, workers_are_known: bool, staffed: bool) -> tuple[Facts, bool]:
+        """One more look at what processes would take, the cheapest first; and whether it was the last."""
+        if self._fresh is not None:
+            self.look_at_transport()
+            return facts, workers_are_known
+        if self._luggage is None:
+            from allcores.runtime.luggage import pickling_seconds
+
+            self._luggage = pickling_seconds([function for _, function in self.task.stages])
+            return facts._replace(luggage_seconds=0.0 if staffed else self._luggage), workers_are_known
+        return facts._replace(boot_seconds=self._workers_start().seconds()), True
 
     def _start_in_advance(self) -> None:
         """What workers are forked from boots while the rest is loaded, if this process has not loaded it yet."""
@@ -309,11 +318,6 @@ class Planner:
         boot_seconds = 0.0 if staffed or presence.is_loaded() else LEAST_START_SECONDS
         luggage_seconds = 0.0 if staffed else self._luggage or 0.0
         return Facts(cores, boot_seconds, gil_enabled(), setup_seconds, luggage_seconds)
-
-    def _luggage_seconds(self) -> float:
-        from allcores.runtime.luggage import pickling_seconds
-
-        return pickling_seconds([function for _, function in self.task.stages])
 
     @contextlib.contextmanager
     def own_imports(self) -> Iterator[None]:
