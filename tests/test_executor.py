@@ -906,3 +906,28 @@ def test_a_killed_caller_leaves_no_worker(tmp_path, way, moves):
     strike(program.process.pid)
     program.assert_nothing_stays()
     program.end()
+
+
+def read(path):
+    with open(path) as file:
+        return file.read()
+
+
+def eventually(says):
+    give_up = time.monotonic() + 20
+    while not says():
+        assert time.monotonic() < give_up
+    return True
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_its_thread_waits_less_for_the_gil_while_calls_run_and_only_then(tmp_path):
+    before = sys.getswitchinterval()
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    with ac.Executor(max_workers=1) as executor:
+        future = executor.submit(read, gate)
+        assert eventually(lambda: sys.getswitchinterval() < before)
+        gate.write_text("open")
+        assert future.result() == "open"
+        assert eventually(lambda: sys.getswitchinterval() == before)

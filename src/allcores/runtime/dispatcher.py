@@ -20,6 +20,7 @@ from allcores.core.records import NamedTuple
 from allcores.core.rules import Rules
 from allcores.errors import Unpicklable
 from allcores.runtime.pump import Packed, Pump, Settled
+from allcores.runtime.urgency import urgent
 from allcores.runtime.verdicts import call_lost
 from allcores.tasks.call import InitializerFailed
 from allcores.tasks.output import show
@@ -194,9 +195,10 @@ class Dispatcher:
             if self._finished():
                 return
             pump = self._pump
-            with pump.exclusively():
-                pump.step(None)
-            self._settle()
+            with urgent if self._running else contextlib.nullcontext():
+                with pump.exclusively():
+                    pump.step(None)
+                self._settle()
             if self._pump.failure is not None:
                 self._break("no worker can be had", self._pump.failure)
                 return
