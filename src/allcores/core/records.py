@@ -10,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NamedTuple as NamedTuple
 else:
-    from _collections import _tuplegetter
+    from collections import _tuplegetter
     from functools import cache
 
     class _Record(tuple):

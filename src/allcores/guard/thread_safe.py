@@ -35,8 +35,8 @@ _LIBSVM = (
     "with probability=True it draws from one generator for all threads"
 )
 _SCORE = (
-    "https://github.com/scikit-learn/scikit-learn/blob/main/sklearn/base.py: "
-    "`predict`, and a metric that reads both arrays"
+    "https://github.com/scikit-learn/scikit-learn/blob/main/sklearn/base.py "
+    "(`predict`, and a metric that reads both arrays)"
 )
 
 ARRAY = "numpy.ndarray"
