@@ -18,7 +18,7 @@ import pytest
 
 import allcores as ac
 from allcores.runtime import dispatcher as dispatching
-from faults.witness import Program, children, lives, strike, strike_dead, traces, wait_for
+from faults.witness import Program, children, is_ours, lives, strike, strike_dead, traces, wait_for
 from starting import workers_start_by
 
 SECONDS = 30  # for anything that should happen at once
@@ -150,8 +150,9 @@ def moves(way):
 
 
 def worker_processes():
-    """Every descendant but the zygote, from which the next workers will come."""
-    return [each for each in psutil.Process().children(recursive=True) if lives(each) and not is_zygote(each)]
+    """Every descendant of ours but the zygote, from which the next workers will come."""
+    found = psutil.Process().children(recursive=True)
+    return [each for each in found if lives(each) and is_ours(each) and not is_zygote(each)]
 
 
 def is_zygote(process):

@@ -56,12 +56,13 @@ def children(pid):
     """The processes of ours that this one has started and that live; other libraries may have some here, too."""
     try:
         found = psutil.Process(pid).children()
-        return [each.pid for each in found if each.status() != psutil.STATUS_ZOMBIE and _is_ours(each)]
+        return [each.pid for each in found if each.status() != psutil.STATUS_ZOMBIE and is_ours(each)]
     except psutil.Error:
         return []
 
 
-def _is_ours(process):
+def is_ours(process):
+    """Whether this is a process of ours, and not of another library's."""
     return any("allcores.processes" in argument for argument in process.cmdline())
 
 
