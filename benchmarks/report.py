@@ -9,6 +9,9 @@ import judge
 from contestants import CONTESTANTS, LOOP, OURS
 
 
+NOTHING_LEFT = 0.001  # of our time, once the imports are subtracted that a rival inherits: that is no ratio
+
+
 def verdict_table(results: Sequence[dict[str, Any]]) -> str:
     """Every cell against its best rivals, failing ones first, the worst of them on top."""
     rows = []
@@ -70,7 +73,11 @@ def summary(results: Sequence[dict[str, Any]]) -> str:
     verdicts = [verdict for result in results for verdict in result["verdicts"]]
     failed = sum(not verdict["passed"] for verdict in verdicts)
     failed += sum(not result["verdicts"] for result in results)
-    plain = [verdict["ratio"] for verdict in verdicts if verdict["bar"] == judge.DEFAULT_BAR]
+    plain = [
+        verdict["ratio"]
+        for verdict in verdicts
+        if verdict["bar"] == judge.DEFAULT_BAR and verdict["ratio"] > NOTHING_LEFT
+    ]
     mean = (
         f"; geometric mean against the best at its defaults {judge.geometric_mean(plain):.2f}"
         if plain
