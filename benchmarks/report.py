@@ -8,7 +8,6 @@ from typing import Any
 import judge
 from contestants import CONTESTANTS, LOOP, OURS
 
-
 NOTHING_LEFT = 0.001  # of our time, once the imports are subtracted that a rival inherits: that is no ratio
 
 
