@@ -195,19 +195,14 @@ def test_nothing_starts_in_advance_where_little_is_left_or_threads_may_do(left, 
     assert start._kept.zygote is None
 
 
-def test_what_the_helper_imports_meanwhile_is_not_the_first_items_doing():
+@pytest.mark.parametrize("ends_meanwhile", [False, True])
+def test_what_the_helper_imports_meanwhile_is_not_the_first_items_doing(ends_meanwhile):
     one = planner()
     one.item_begins()
     with one.own_imports():
         imports_something()
-    observed(one, 1, ITEM)
-    assert one.seen_enough
-
-
-def test_an_item_that_ends_while_the_helper_imports_has_not_imported():
-    one = planner()
-    one.item_begins()
-    with one.own_imports():
-        imports_something()
+        if ends_meanwhile:
+            observed(one, 1, ITEM)
+    if not ends_meanwhile:
         observed(one, 1, ITEM)
     assert one.seen_enough

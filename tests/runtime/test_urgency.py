@@ -1,5 +1,6 @@
 """The switch interval is short while something urgent goes on, and as it was afterwards."""
 
+import os
 import sys
 
 import pytest
@@ -48,3 +49,16 @@ def test_a_still_shorter_one_of_the_users_stays():
     with urgent:
         assert sys.getswitchinterval() == pytest.approx(1e-5)
     assert sys.getswitchinterval() == pytest.approx(1e-5)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # 3.12: of threads beside a fork
+def test_a_fork_has_the_usual_interval_and_can_be_urgent_itself():
+    with urgent:
+        pid = os.fork()
+        if pid == 0:
+            usual = sys.getswitchinterval()
+            with urgent:
+                short = sys.getswitchinterval()
+            os._exit(0 if short < usual == sys.getswitchinterval() else 1)
+    assert os.waitpid(pid, 0)[1] == 0

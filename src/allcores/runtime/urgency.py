@@ -1,13 +1,13 @@
 """A shorter wait for the GIL while a thread of ours does something beside a thread that computes.
 
 A thread that computes in Python hands the GIL over only `sys.getswitchinterval()` (5 ms) after another has asked for
-it, and whoever reads, writes or polls gives it away each time: to import a module beside a loop takes 20 ms instead of
-half a millisecond, and to send three pieces 15. Here the interval is a short one while such work lasts. What the GIL
-is held by is measured outside of it.
+it, and whoever reads, writes or polls gives it away each time, some four times for the import of one module. Here the
+interval is a short one while such work lasts. What the GIL is held by is measured outside of it.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 
@@ -25,6 +25,12 @@ class _Urgent:
         self._lock = threading.Lock()
         self._inside = 0
         self._before = self._ours = 0.0
+
+    def begin_anew(self) -> None:
+        """In a fork, where nobody is inside any more."""
+        if self._inside and sys.getswitchinterval() == self._ours:
+            sys.setswitchinterval(self._before)
+        self.__init__()  # type: ignore[misc]
 
     def __enter__(self) -> None:
         with self._lock:
@@ -44,3 +50,6 @@ class _Urgent:
 
 
 urgent = _Urgent()
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=urgent.begin_anew)
