@@ -2,11 +2,14 @@ import json
 import random
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
 from allcores.cli import demo, demo_report, demo_round, demo_rows
+from allcores.cli.screen import PlainScreen
+from allcores.guard.things import is_users_file
 from allcores.runtime import machine
 
 pytestmark = pytest.mark.alone
@@ -148,7 +151,14 @@ def test_the_server_of_the_requests_ends_with_its_row():
         demo_rows.fetch(port, "/")
 
 
-def test_a_round_that_cannot_run_says_why():
-    row = demo_rows.ROWS[0]._replace(name="nonsense")
-    with pytest.raises(demo.RoundFailed, match="StopIteration"):
-        demo._child(row, "round", quick=True)
+def test_a_round_that_cannot_run_says_why(tmp_path):
+    stage = demo.Stage(str(tmp_path), True, 1, 1, PlainScreen())
+    with pytest.raises(demo.RoundFailed, match="No module named 'demo_rows'"):
+        demo._child(demo_rows.ROWS[0], "round", stage)
+
+
+def test_the_rows_are_read_like_a_users_module():
+    with demo._home() as home:
+        assert is_users_file(str(Path(home, "demo_rows.py")))
+    assert not is_users_file(demo_rows.__file__)
+    assert not Path(home).exists()

@@ -300,6 +300,26 @@ def test_a_stream_and_a_reduction_say_so_too(parallel):
     assert len(warned(lambda: list(stream))) == (parallel.name != "threads")
 
 
+@pytest.mark.parametrize(
+    "function", [lambda x: random.random(), lambda x: numpy.random.rand()], ids=["random", "numpy"]
+)
+def test_one_number_drawn_in_another_process_is_seen(moving, function):
+    """A freshly seeded generator and one that has given a single number are told apart."""
+    with pytest.warns(ac.RandomStateWarning, match="drew from the generators"):
+        moving.map(function, [0], n_jobs=1)
+
+
+def test_a_seed_that_is_drawn_and_not_used_is_no_reason_to_warn(parallel):
+    """SVC draws one at every fit, for probabilities that nobody asked for."""
+    svm = pytest.importorskip("sklearn.svm")
+    points, labels = numpy.arange(40.0).reshape(20, 2), numpy.arange(20) % 2
+
+    def score(x):
+        return svm.SVC().fit(points, labels).score(points, labels) + x
+
+    assert warned(lambda: parallel.map(score, range(4))) == []
+
+
 def test_numbers_that_the_caller_draws_meanwhile_are_his_own(parallel):
     items = (random.random() for _ in range(30))
     assert warned(lambda: parallel.map(on.double, items)) == []

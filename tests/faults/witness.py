@@ -56,14 +56,24 @@ def children(pid):
     """The processes of ours that this one has started and that live; other libraries may have some here, too."""
     try:
         found = psutil.Process(pid).children()
-        return [each.pid for each in found if each.status() != psutil.STATUS_ZOMBIE and is_ours(each)]
     except psutil.Error:
         return []
+    return [each.pid for each in found if lives(each) and is_ours(each)]
 
 
 def is_ours(process):
-    """Whether this is a process of ours, and not of another library's."""
-    return any("allcores.processes" in argument for argument in process.cmdline())
+    """Whether this is a process of ours, and not of another library's; one that has just vanished is nobody's."""
+    try:
+        return any("allcores.processes" in argument for argument in process.cmdline())
+    except psutil.Error:
+        return False
+
+
+def command_of(pid):
+    try:
+        return psutil.Process(pid).cmdline()
+    except psutil.Error:
+        return [f"{pid}, which has ended meanwhile"]
 
 
 def zygote():
@@ -168,7 +178,7 @@ class Program:
     def assert_nothing_stays(self, seconds=GONE_SECONDS):
         """No process, no file, no shared memory."""
         if not wait_for(lambda: not self.left(), seconds):
-            stayed = [psutil.Process(pid).cmdline() for pid in self.left()]
+            stayed = [command_of(pid) for pid in self.left()]
             self.kill_all()
             for pid in self.left():
                 strike(pid)

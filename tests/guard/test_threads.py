@@ -48,7 +48,15 @@ def digest(data):
     return hashed.hexdigest()
 
 
+def chained(index):
+    """As people write it who need no name for what stands between."""
+    from zlib import compress, crc32
+
+    return float(np.sqrt(np.sort(np.sort(VALUES * index).reshape(-1).copy()).mean())) + crc32(compress(b"x"))
+
+
 SAFE = {
+    "chain of calls": (chained, 3),
     "lambda sort": (lambda x: np.sort(x), VALUES),
     "sort itself": (np.sort, VALUES),
     "method": (total, VALUES),

@@ -1,7 +1,9 @@
 """``allcores demo``: real jobs, as a loop and with allcores, and what is gained on this machine.
 
 Every round of a row runs in a fresh interpreter (``demo_round``), in which the first call with allcores is cold, and
-serial and parallel runs take turns, so that a machine with moods treats both alike. Medians are shown.
+serial and parallel runs take turns, so that a machine with moods treats both alike. Medians are shown. The rows are
+imported from a copy in a folder of its own, as a user's module would be: functions of an installed package are not
+read before they are moved, those of a user are.
 """
 
 from __future__ import annotations
@@ -9,17 +11,19 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 import allcores
-from allcores.cli import demo_bound, demo_report
+from allcores.cli import demo_bound, demo_report, demo_rows
 from allcores.cli.demo_rows import ROWS, Row
 from allcores.cli.screen import Screen, open_screen
 from allcores.runtime import machine
@@ -40,6 +44,24 @@ MOST_WAITING = 64  # how many items allcores lets wait at once
 BLAS_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
+class Stage(NamedTuple):
+    """Where and how the rows are run.
+
+    Attributes:
+        home: the folder with the copy of the rows.
+        quick: on small inputs.
+        rounds: how many of each row.
+        cores: of this machine.
+        screen: where progress is shown.
+    """
+
+    home: str
+    quick: bool
+    rounds: int
+    cores: int
+    screen: Screen
+
+
 class RoundFailed(Exception):
     """A round ended without an answer; the message says how."""
 
@@ -53,11 +75,10 @@ def run(quick: bool, rounds: int | None, names: Sequence[str] | None, json_path:
     rows = [row for row in ROWS if not names or row.name in names]
     facts = machine.facts()
     began = time.perf_counter()
-    with open_screen() as screen:
+    with open_screen() as screen, _home() as home:
+        stage = Stage(home, quick, rounds or (1 if quick else ROUNDS), facts.cores, screen)
         screen.say(demo_report.opening(facts))
-        findings = [
-            _measured(row, quick, rounds or (1 if quick else ROUNDS), facts.cores, screen) for row in rows
-        ]
+        findings = [_measured(row, stage) for row in rows]
     report = {
         "allcores": allcores.__version__,
         "python": platform.python_version(),
@@ -83,32 +104,41 @@ def exit_code(findings: Sequence[dict[str, Any]]) -> int:
     return 0 if all(finding.get("same_answer", "skipped" in finding) for finding in findings) else 1
 
 
-def _measured(row: Row, quick: bool, rounds: int, cores: int, screen: Screen) -> dict[str, Any]:
+@contextmanager
+def _home() -> Iterator[str]:
+    """A folder in which the rows are a user's module; it is gone after the block."""
+    with tempfile.TemporaryDirectory(prefix="allcores-demo-") as home:
+        shutil.copy(demo_rows.__file__, home)
+        yield home
+
+
+def _measured(row: Row, stage: Stage) -> dict[str, Any]:
     about = {"name": row.name, "title": row.title}
     if row.needs and find_spec(row.needs) is None:
         return {**about, "skipped": f"needs {row.needs}: pip install 'allcores[demo]'"}
     try:
-        return {**about, **_finding(row, quick, rounds, cores, screen)}
+        return {**about, **_finding(row, stage)}
     except RoundFailed as failure:
         return {**about, "error": str(failure)}
 
 
-def _finding(row: Row, quick: bool, rounds: int, cores: int, screen: Screen) -> dict[str, Any]:
+def _finding(row: Row, stage: Stage) -> dict[str, Any]:
+    screen, rounds = stage.screen, stage.rounds
     samples: list[dict[str, Any]] = []
     began = time.perf_counter()
     while len(samples) < rounds and time.perf_counter() - began < ROW_SECONDS:
         screen.step(f"{row.title}: round {len(samples) + 1} of {rounds}")
-        samples.append({**_child(row, "first", quick), **_child(row, "round", quick)})
+        samples.append({**_child(row, "first", stage), **_child(row, "round", stage)})
     screen.step(f"{row.title}: which plan is carried out")
-    plan = _child(row, "plan", quick)
+    plan = _child(row, "plan", stage)
     alone_seconds = median(sample["serial_seconds"] for sample in samples)
     serial_seconds, blas_threads = alone_seconds, "1"
     if row.needs:
         screen.step(f"{row.title}: the loop with all BLAS threads")
-        threaded_seconds = _child(row, "serial", quick, blas_threads=None)["serial_seconds"]
+        threaded_seconds = _child(row, "serial", stage, blas_threads=None)["serial_seconds"]
         if threaded_seconds < serial_seconds:
             serial_seconds, blas_threads = threaded_seconds, "all"
-    best = _best_possible(row, quick, alone_seconds, samples[0]["items"], cores, screen)
+    best = _best_possible(row, stage, alone_seconds, samples[0]["items"])
     cold_seconds = median(sample["cold_seconds"] for sample in samples)
     cold_serial_seconds = max(serial_seconds, median(sample["first_serial_seconds"] for sample in samples))
     warm_seconds = median(sample["warm_seconds"] for sample in samples)
@@ -139,27 +169,25 @@ def _finding(row: Row, quick: bool, rounds: int, cores: int, screen: Screen) -> 
     }
 
 
-def _best_possible(
-    row: Row, quick: bool, alone_seconds: float, items: int, cores: int, screen: Screen
-) -> float:
+def _best_possible(row: Row, stage: Stage, alone_seconds: float, items: int) -> float:
     """How many times as fast as the loop with one BLAS thread this machine could be at best."""
     if row.stays:
         return 1.0
     if row.waits:
         return MOST_WAITING * demo_bound.balance([1.0] * items, MOST_WAITING)
-    processes = min(cores, MOST_STATIC_PROCESSES)
-    screen.step(f"{row.title}: {processes} loops at once, to see what this machine can do")
-    shares = _static(row, quick, processes)
+    processes = min(stage.cores, MOST_STATIC_PROCESSES)
+    stage.screen.step(f"{row.title}: {processes} loops at once, to see what this machine can do")
+    shares = _static(row, stage, processes)
     capacity = demo_bound.capacity(alone_seconds, [share["static_seconds"] for share in shares])
     item_seconds = shares[0]["item_seconds"] or [1.0] * items
-    return capacity * cores / processes * demo_bound.balance(item_seconds, cores)
+    return capacity * stage.cores / processes * demo_bound.balance(item_seconds, stage.cores)
 
 
-def _static(row: Row, quick: bool, processes: int) -> list[dict[str, Any]]:
+def _static(row: Row, stage: Stage, processes: int) -> list[dict[str, Any]]:
     """The loop in several processes, all begun at one sign."""
     with ExitStack() as stack:
         children = [
-            stack.enter_context(_started(row, "static", quick, blas_threads=1)) for _ in range(processes)
+            stack.enter_context(_started(row, "static", stage, blas_threads=1)) for _ in range(processes)
         ]
         for child in children:
             assert child.stdout is not None
@@ -172,13 +200,13 @@ def _static(row: Row, quick: bool, processes: int) -> list[dict[str, Any]]:
         return [_answer(child) for child in children]
 
 
-def _child(row: Row, part: str, quick: bool, blas_threads: int | None = 1) -> dict[str, Any]:
-    with _started(row, part, quick, blas_threads) as child:
+def _child(row: Row, part: str, stage: Stage, blas_threads: int | None = 1) -> dict[str, Any]:
+    with _started(row, part, stage, blas_threads) as child:
         return _answer(child)
 
 
 @contextmanager
-def _started(row: Row, part: str, quick: bool, blas_threads: int | None) -> Iterator[subprocess.Popen[str]]:
+def _started(row: Row, part: str, stage: Stage, blas_threads: int | None) -> Iterator[subprocess.Popen[str]]:
     """A fresh interpreter that runs a part of a row; it does not outlive the block."""
     environment = {name: value for name, value in os.environ.items() if name not in BLAS_VARIABLES}
     if blas_threads is not None:
@@ -187,9 +215,10 @@ def _started(row: Row, part: str, quick: bool, blas_threads: int | None) -> Iter
         sys.executable,
         "-m",
         "allcores.cli.demo_round",
+        stage.home,
         row.name,
         part,
-        *(["--quick"] if quick else []),
+        *(["--quick"] if stage.quick else []),
     ]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as child:

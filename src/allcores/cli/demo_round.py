@@ -1,6 +1,6 @@
-"""One round of one row of the demo, in a fresh interpreter: ``python -m allcores.cli.demo_round ROW PART [--quick]``.
+"""One round of a row, in a fresh interpreter: ``python -m allcores.cli.demo_round HOME ROW PART [--quick]``.
 
-The parts:
+``HOME`` is a folder with a copy of ``demo_rows.py``, which is imported from there. The parts:
 
 - ``round``: the row with allcores for the first time in this process (cold), as a loop, and with allcores again
   (warm); the answers are compared.
@@ -16,22 +16,27 @@ What was found is printed as one line of JSON.
 from __future__ import annotations
 
 import gc
+import importlib
 import json
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from allcores.cli.demo_rows import ROWS, Case
 from allcores.processes import presence
+
+if TYPE_CHECKING:
+    from allcores.cli.demo_rows import Case
 
 # A clock reading for each item would itself be felt below this cost.
 MOST_TIMED_ITEMS = 10_000
 
 
-def main(name: str, part: str, *flags: str) -> None:
+def main(home: str, name: str, part: str, *flags: str) -> None:
     """Prepares the row, runs the part and prints its findings."""
-    row = next(row for row in ROWS if row.name == name)
+    sys.path.insert(0, home)
+    rows = importlib.import_module("demo_rows").ROWS
+    row = next(row for row in rows if row.name == name)
     with row.prepare("--quick" in flags) as case:
         print(json.dumps(PARTS[part](case)), flush=True)
 

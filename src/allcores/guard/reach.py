@@ -73,6 +73,7 @@ class Frame(NamedTuple):
     free: dict[str, list[Thing]]
     rebound: dict[str, bool]  # whether to rebind this captured variable is a loss
     depth: int
+    returned: dict[Symbol, list[Thing]]  # by the calls in it that were followed already
 
 
 class TooFar(Exception):
@@ -181,7 +182,7 @@ class Reach:
         for name, value in defaults.items():
             parameters.setdefault(name, [Thing(DEFAULT, name, value)])
         frame = Frame(
-            code, function.__globals__, parameters, free, dict.fromkeys(code.co_freevars, True), depth
+            code, function.__globals__, parameters, free, dict.fromkeys(code.co_freevars, True), depth, {}
         )
         return self._judge(frame)
 
@@ -343,7 +344,9 @@ class Reach:
         if kind == EITHER:
             return [thing for each in symbol[1] for thing in self.resolve(each, frame)]
         if kind == CALL:
-            return self._returned(symbol, frame)
+            if symbol not in frame.returned:
+                frame.returned[symbol] = self._returned(symbol, frame)
+            return frame.returned[symbol]
         return []
 
     def _global(self, name: str, frame: Frame) -> Thing:
@@ -446,7 +449,7 @@ class Reach:
             name: symbol[0] == FREE and frame.rebound.get(symbol[1], False) for name, symbol in captured
         }
         parameters = bound(code, [self.resolve(each, frame) for each in arguments], keywords)
-        return self._judge(Frame(code, frame.globals, parameters, free, rebound, frame.depth))
+        return self._judge(Frame(code, frame.globals, parameters, free, rebound, frame.depth, {}))
 
     # -- where it may run -----------------------------------------------------------------------------
 

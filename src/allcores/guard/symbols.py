@@ -35,7 +35,7 @@ NEW_OF_PARAMETERS: Symbol = (FRESH, True)
 NULL: Symbol = ("null",)
 
 MOST_ALTERNATIVES = 4
-DEEPEST = 6
+DEEPEST = 12
 
 
 def attribute(base: Symbol, name: str) -> Symbol:
@@ -61,8 +61,10 @@ def call(callee: Symbol, arguments: tuple[Symbol, ...], keywords: tuple[str, ...
 
 
 def depth(symbol: Symbol) -> int:
-    """How many steps a symbol is away from a name."""
+    """How many steps a symbol is away from a name; what is imported from a module is one."""
     kind = symbol[0]
+    if kind == ATTR and symbol[1][0] == IMPORT:
+        return 0
     if kind in (ATTR, ITEM):
         return 1 + depth(symbol[1])
     if kind == CALL:

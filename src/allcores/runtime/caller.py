@@ -121,7 +121,8 @@ class Caller:
                 with contextlib.suppress(OSError):  # no descriptor is left, not even for a module of ours
                     from allcores.runtime.draws import warn_of_draws
 
-                    warn_of_draws(self.task, engine, self.source.random_access and not self._streaming)
+                    undisturbed = self.source.random_access and not self._streaming
+                    warn_of_draws(self.task, engine, undisturbed, self.planner.watch)
         except (WorkerLost, StartError):
             kill = False
             presence.vanish_at_the_end()

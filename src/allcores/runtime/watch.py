@@ -47,6 +47,12 @@ class Watch:
         self._repeats: str | None = None
         self._excused: frozenset[str] = frozenset()
 
+    def knows_everything(self) -> bool:
+        """Whether everything that the task reaches is in the table of thread-safe operations; asks if nobody has."""
+        if not self.asked:
+            self.ask((None,))  # of which nothing is known but that it is no generator
+        return self.threads_may_compute
+
     # -- the first items ------------------------------------------------------------------------------
 
     def begins(self, items: Sequence[Any], worth_it: bool) -> None:

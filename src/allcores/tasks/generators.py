@@ -17,7 +17,8 @@ DEPTH = 3  # of functions that functions name, as the guard against lost writes 
 MOST_PARTS = 100  # of a container
 MOST_SEEN = 300  # in all: a call must not wait for this
 PLAIN = frozenset({bool, bytes, complex, float, int, str})
-UNTOUCHED = (623, 624)  # where a Mersenne Twister stands that was seeded and has given nothing yet
+# Where the Mersenne Twisters of `random` and of numpy.random stand when the system has seeded them.
+UNTOUCHED, UNTOUCHED_NUMPY = 624, 623
 
 
 def states() -> tuple[Any, ...]:
@@ -44,11 +45,11 @@ def reseed() -> None:
 
 
 def drawn() -> bool:
-    """Whether somebody has drawn from one of them since they were seeded, or loaded."""
+    """Whether somebody has drawn from one of them, or seeded it, since the system did."""
     random, numpy = sys.modules.get("random"), sys.modules.get("numpy.random")
-    if random is not None and random.getstate()[1][-1] not in UNTOUCHED:
+    if random is not None and random.getstate()[1][-1] != UNTOUCHED:
         return True
-    return numpy is not None and numpy.get_state()[2] not in UNTOUCHED
+    return numpy is not None and numpy.get_state()[2] != UNTOUCHED_NUMPY
 
 
 def own_of_process(value: Any) -> tuple[str, str] | None:
