@@ -130,6 +130,14 @@ def test_a_row_that_is_slower_than_the_loop_is_told():
     ]
 
 
+def test_a_call_is_compared_with_the_loop_of_its_own_round():
+    in_moods = [{"warm_seconds": 1.02 * mood, "serial_seconds": mood} for mood in (1.0, 2.0, 1.5)]
+    assert not demo._is_slower(in_moods, "warm", 1.5)
+    assert demo._is_slower(in_moods, "warm", 1.2)  # with all BLAS threads the loop is faster
+    slow = [{"warm_seconds": 1.1 * mood, "serial_seconds": mood} for mood in (1.0, 2.0, 1.5)]
+    assert demo._is_slower(slow, "warm", 1.5)
+
+
 def test_a_row_that_does_not_exist_is_refused_with_the_names_that_do(capsys):
     assert demo.run(quick=True, rounds=None, names=["nonsense"], json_path=None) == 2
     assert "tiny" in capsys.readouterr().out
