@@ -52,3 +52,22 @@ def test_a_shelf_that_cannot_be_written_is_told(monkeypatch):
         assert os.fstat(words.handle).st_size == 1 << 20
     finally:
         words.close()
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(1, 3 * shelf.COMPARED_BYTES), st.integers(1, 100), st.integers(0), st.booleans())
+def test_a_changed_byte_is_seen(large, small, where, in_the_large):
+    contents = [bytearray(os.urandom(large)), bytearray(os.urandom(small))]
+    words = Words.create(3)
+    caller = mail.Mail(words)
+    try:
+        assert caller.has_shelved([])
+        assert caller.shelve(contents)
+        views = list(map(memoryview, contents))
+        assert caller.has_shelved(views)
+        changed = contents[not in_the_large]
+        changed[where % len(changed)] ^= 1
+        assert not caller.has_shelved(views)
+        assert not caller.has_shelved([views[0], memoryview(b"x" * (1 << 20))])  # longer than the shelf
+    finally:
+        words.close()

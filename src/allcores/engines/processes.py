@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 
@@ -85,7 +86,7 @@ class Processes:
         aside = mail.Aside() if mail.is_possible() else None
         self._told = told or Job()
         self._function = self._told.dump_task(task, aside)
-        self._captured = [bytes(each) for each in aside.buffers] if aside is not None else []
+        self._captured = aside.buffers if aside is not None else []
         self._world = world.capture()
         self._fingerprint, self._values = reached.look(task)
         self._crew: Crew | None = None
@@ -96,6 +97,9 @@ class Processes:
         self._holding = threading.Lock()  # the crew
         self._shares = inner_threads, cores
         self._indices: dict[int, int] = {}
+        if self._captured:  # this is the user's own memory: what it holds now is what workers get
+            with contextlib.suppress(OSError):  # `boot` will say so
+                self._take_crew()
 
     def now(self) -> float:
         """Seconds on the clock that all processes of this machine share."""

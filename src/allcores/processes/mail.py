@@ -254,7 +254,7 @@ class Mail:
         self._shelf_bytes = 0
         self._returned: deque[int] = deque()  # filled by whatever thread drops a lease, at any moment
 
-    def shelve(self, contents: Sequence[bytes]) -> bool:
+    def shelve(self, contents: Sequence[memoryview]) -> bool:
         """Puts onto the shelf what all workers will have; whether that could be done. Before any mail."""
         if not contents:
             return False
@@ -266,6 +266,12 @@ class Mail:
         self._shelf_bytes = self._start - shelf.START
         self._area = Area(self._start, WORKER_AREAS)
         return True
+
+    def has_shelved(self, contents: Sequence[memoryview]) -> bool:
+        """Whether this, and nothing else, is what all workers have."""
+        if not self._shelf_bytes:
+            return not contents
+        return shelf.holds(self._words.handle, contents)
 
     def post(self, pickle: bytes, buffers: Sequence[memoryview]) -> tuple[bytes, Lease] | None:
         """A letter, or None where it cannot be had. By one thread at a time, and not once the words are closed."""

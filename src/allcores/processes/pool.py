@@ -42,15 +42,15 @@ def has_idle_crews() -> bool:
 
 
 def take_crew(
-    task: Task, function: bytes, captured: Sequence[bytes], world: bytes, fingerprint: object
+    task: Task, function: bytes, captured: Sequence[memoryview], world: bytes, fingerprint: object
 ) -> Crew:
     """A crew for this function in this world: one that waits, or a new one."""
-    key = (function, tuple(map(hash, captured)), world, fingerprint, start.portable())
+    key = (function, tuple(map(len, captured)), world, fingerprint, start.portable())
     refused: list[Crew] = []
     found = None
     with _pool.lock:
         for crew in reversed(_pool.idle):
-            if crew.key == key:
+            if crew.key == key and crew.mail.has_shelved(captured):
                 _pool.idle.remove(crew)
                 found = crew
                 break

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 START = 1 << 52  # in the file: far behind what workers print (see ``output``)
 ALIGNMENT_BYTES = 1 << 12
+COMPARED_BYTES = 1 << 17  # at once: what is read stays in the processor's cache
 
 
 def places(sizes: Sequence[int]) -> tuple[list[int], int]:
@@ -28,7 +29,7 @@ def places(sizes: Sequence[int]) -> tuple[list[int], int]:
     return offsets, end
 
 
-def put(descriptor: int, contents: Sequence[bytes]) -> int:
+def put(descriptor: int, contents: Sequence[memoryview]) -> int:
     """Writes buffers onto the shelf; returns where in the file it ends. Raises OSError where there is no room."""
     offsets, end = places([len(content) for content in contents])
     os.posix_fallocate(descriptor, START, end)  # a page of a map that cannot be had would be a SIGBUS
@@ -39,6 +40,22 @@ def put(descriptor: int, contents: Sequence[bytes]) -> int:
             rest = rest[count:]
             offset += count
     return START + end
+
+
+def holds(descriptor: int, contents: Sequence[memoryview]) -> bool:
+    """Whether what lies on the shelf, where these buffers would, is equal to them, byte for byte."""
+    offsets, _ = places([len(content) for content in contents])
+    scratch = bytearray(COMPARED_BYTES)
+    for offset, content in zip(offsets, contents, strict=True):
+        for start in range(0, len(content), COMPARED_BYTES):
+            piece = content[start : start + COMPARED_BYTES]
+            if len(piece) < len(scratch):
+                scratch = bytearray(len(piece))
+            count = os.preadv(descriptor, [scratch], START + offset + start)
+            if count < len(piece) or scratch != piece:
+                return False
+        scratch = bytearray(COMPARED_BYTES)
+    return True
 
 
 def take(descriptor: int, sizes: Sequence[int]) -> list[memoryview]:

@@ -175,7 +175,7 @@ class Decoder:
         self._body_head = head
 
 
-def setup_body(world: bytes, function: bytes, buffers: Sequence[bytes] = (), shelved: bool = False) -> bytes:
+def setup_body(world: bytes, function: bytes, buffers: Sequence[Bytes] = (), shelved: bool = False) -> bytes:
     """The body of a SETUP frame; buffers that are shelved travel otherwise, and only their lengths in here."""
     head = SETUP_HEAD.pack(len(world), len(function), shelved, len(buffers))
     contents = () if shelved else buffers
