@@ -44,3 +44,12 @@ def test_a_cheap_loop_loads_nothing_that_starts_or_feeds_workers():
         "allcores.processes.presence"
     }
     assert not loaded.intersection((*HEAVY, "_pickle", "pickle", "socket", "subprocess"))
+
+
+def test_threads_for_items_that_wait_load_no_heavy_module():
+    loaded = loaded_by(
+        "import time\nimport allcores as ac\n"
+        "assert ac.map(lambda x: time.sleep(0.02), range(100)) == [None] * 100"
+    )
+    assert {"allcores.engines.threads", "allcores.guard.verdict"} <= loaded
+    assert not loaded.intersection({*HEAVY, "_pickle", "pickle", "socket", "subprocess"})

@@ -33,7 +33,6 @@ from allcores.core.events import (
     WorkerReady,
 )
 from allcores.core.printed import shared_out
-from allcores.engines.base import Payload
 from allcores.engines.local import FLUSH_SECONDS, Items, Local
 from allcores.errors import StartError
 from allcores.tasks import inner_threads, place
@@ -46,6 +45,8 @@ from allcores.tasks.tracebacks import stack_of
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from allcores.engines.base import Payload
 
 
 LAST_CHARACTERS = 4096  # of what an item has printed that is cancelled

@@ -8,12 +8,13 @@ from queue import Empty, SimpleQueue
 
 from allcores.core.events import Event, Outcome
 from allcores.core.records import NamedTuple
-from allcores.engines.base import Payload
 from allcores.tasks import generators
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from allcores.engines.base import Payload
 
 
 FLUSH_SECONDS = 0.002

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from queue import SimpleQueue
 
 from allcores.core.events import ItemsDone, StartFailed, WorkerReady
-from allcores.engines.base import Payload
 from allcores.engines.local import FLUSH_SECONDS, Items, Local
 from allcores.errors import StartError
 from allcores.tasks import inner_threads, place
@@ -24,6 +23,8 @@ from allcores.tasks.task import Task
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from allcores.engines.base import Payload
 
 
 class Seat:

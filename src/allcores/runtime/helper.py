@@ -11,6 +11,7 @@ import _thread
 import threading
 import time
 
+from allcores.core.plan import WAITING_SHARE
 from allcores.runtime.importing import Imports
 from allcores.runtime.lateness import SLEEP_SECONDS, WARM_PATIENCE_SECONDS, Lateness, patience
 from allcores.runtime.processor import cpu_clock, own_threads
@@ -37,6 +38,7 @@ class Helper:
         self._item_cpu_began = 0.0
         self._computing_since = 0.0  # when imports inside the running items were last seen to go on
         self._imports = Imports(threading.get_ident())
+        self._prepared = False
         _thread.start_new_thread(self._help, ())  # unlike threading.Thread.start it waits for nothing
 
     def wake(self) -> None:
@@ -96,7 +98,10 @@ class Helper:
             quiet_seconds = max(quiet_seconds, OVERDUE * each * caller.runs_items)
         wait = since + quiet_seconds - time.monotonic()
         if wait > 0:
-            time.sleep(wait)
+            if each is None and not self._prepared:
+                self._prepare(since, wait)
+            else:
+                time.sleep(wait)
             return
         lateness.probe()
         if caller.away_since != since:
@@ -116,6 +121,17 @@ class Helper:
         self._imports.begin()
         if caller.pump.engine is None:
             time.sleep(min(0.05, running))
+
+    def _prepare(self, since: float, most_seconds: float) -> None:
+        """A first item that waits leaves time for loading what will be asked, and needed, if it goes on waiting."""
+        time.sleep(min(most_seconds, WARM_PATIENCE_SECONDS))
+        self._prepared = True
+        computed = self._cpu_clock() - self._item_cpu_began
+        waits = computed < WAITING_SHARE * (time.monotonic() - since)
+        if waits and self._caller.away_since == since and not self._imports.seen():
+            with urgent, self._caller.planner.own_imports():
+                self._caller.planner.prepare_for_threads()
+            self._imports.begin()
 
     def _react(self, since: float) -> None:
         """Feeds and drives the pump, once the caller has been away for long enough."""

@@ -311,6 +311,13 @@ class Planner:
             with contextlib.suppress(OSError):  # the engine will say why there are no workers
                 self._workers_start().begin()
 
+    def prepare_for_threads(self) -> None:
+        """Loads what a plan for threads would load."""
+        if self.may_move and THREADS not in self._refused:
+            with contextlib.suppress(OSError):  # no descriptor is left: the plan will say so
+                import allcores.engines.threads
+                import allcores.guard.verdict  # noqa: F401
+
     def _facts(self, staffed: bool) -> Facts:
         cores = self.seats.free() if self._cap is None else self.seats.total
         surroundings = self.task.surroundings
