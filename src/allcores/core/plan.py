@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 INLINE, THREADS, PROCESSES, ASYNCIO = "inline", "threads", "processes", "asyncio"
 
+CHEAP_SECONDS = 0.0002  # an item: threads gain nothing, and one of them says little
 WAITING_SHARE = 0.5  # an item waits when it uses the processor for less than this share of its time
 HOLDING_SHARE = 0.3  # it holds the GIL when others are kept from it for more than this share
 MOST_WAITING = 64

@@ -11,7 +11,7 @@ import _thread
 import threading
 import time
 
-from allcores.core.plan import WAITING_SHARE
+from allcores.core.plan import CHEAP_SECONDS, WAITING_SHARE
 from allcores.runtime.importing import Imports
 from allcores.runtime.lateness import SLEEP_SECONDS, WARM_PATIENCE_SECONDS, Lateness, patience
 from allcores.runtime.processor import cpu_clock, own_threads
@@ -96,6 +96,8 @@ class Helper:
         quiet_seconds = patience(each is None)
         if each is not None and lateness.share is not None:  # what is known holds until they are overdue
             quiet_seconds = max(quiet_seconds, OVERDUE * each * caller.runs_items)
+        elif each is not None and each > CHEAP_SECONDS:  # whether threads could help is not known yet
+            quiet_seconds = WARM_PATIENCE_SECONDS
         wait = since + quiet_seconds - time.monotonic()
         if wait > 0:
             if each is None and not self._prepared:

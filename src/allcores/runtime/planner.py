@@ -9,6 +9,7 @@ import time
 
 from allcores.core.plan import (
     ASYNCIO,
+    CHEAP_SECONDS,
     INLINE,
     MOST_WAITING,
     PROCESSES,
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
 TRANSPORT_ITEMS = 4  # items whose pickling is measured
 MOST_AT_ONCE = 1000  # items that one event loop has in flight, unless n_jobs says otherwise
 COPY_BYTES_A_SECOND = 0.4e9  # pickled, through a socket, and unpickled
-CHEAP_SECONDS = 0.0002  # an item
 LEAST_SAMPLE_SECONDS = 0.0005
 COMPUTING_SHARE = 0.9
 LEAST_START_SECONDS = 0.02  # of the first workers of a process

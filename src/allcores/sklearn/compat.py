@@ -10,6 +10,7 @@ import functools
 import inspect
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from types import FunctionType
 from typing import Any, NamedTuple
 
 import joblib.parallel
@@ -96,6 +97,14 @@ def default_backend() -> str:
 def restore_default_backend(name: str) -> None:
     """Makes ``name`` the default again."""
     joblib.parallel.DEFAULT_BACKEND = name
+
+
+@functools.cache
+def _validation() -> Any:
+    """scikit-learn's module of that name, which takes a second to load."""
+    from sklearn.model_selection import _validation
+
+    return _validation
 
 
 # -- scikit-learn: what a task is -------------------------------------------------------------------------
@@ -192,9 +201,7 @@ def fits(calls: Sequence[Call]) -> list[FitCall] | str:
 @functools.cache
 def why_not() -> str | None:
     """Why nothing is recognised with this version of scikit-learn; None where it is known."""
-    from sklearn.model_selection import _validation
-
-    names = frozenset(inspect.signature(_validation._fit_and_score).parameters)
+    names = frozenset(inspect.signature(_validation()._fit_and_score).parameters)
     if names in (_ARGUMENTS, _ARGUMENTS | _CALLBACKS):
         return None
     from sklearn import __version__
@@ -202,13 +209,9 @@ def why_not() -> str | None:
     return f"scikit-learn {__version__} is not known: its _fit_and_score takes other arguments"
 
 
-def fit_and_score(call: FitCall) -> dict[str, Any]:
-    """Makes the call, as scikit-learn would."""
-    from sklearn.model_selection._validation import _fit_and_score
-
-    keywords = {name: value for name, value in call._asdict().items() if name not in _FIRST}
-    options = keywords.pop("options")
-    result: dict[str, Any] = _fit_and_score(call.estimator, call.X, call.y, **keywords, **options)
+def fit_and_score(call: FitCall, X: Any, y: Any) -> dict[str, Any]:
+    """Makes the call on this data, as scikit-learn would."""
+    result: dict[str, Any] = call.run(_validation()._fit_and_score, X, y)
     return result
 
 
@@ -298,3 +301,87 @@ def estimators_in(thing: Any) -> Iterator[Any]:
         yield thing
         for value in thing.get_params(deep=False).values():
             yield from estimators_in(value)
+
+
+# -- scikit-learn: what a fit is made of --------------------------------------------------------------------
+
+OPTIONS = _ARGUMENTS - set(_TAKEN) | _CALLBACKS  # the keyword arguments that do not name the work itself
+_EXCHANGED = frozenset(("_safe_split", "_score", "time"))
+_SPLIT = ["estimator", "X", "y", "indices", "train_indices"]
+_SCORE = ["estimator", "X_test", "y_test", "scorer", "score_params", "error_score"]
+
+
+@functools.cache
+def is_known_shape() -> bool:
+    """Whether ``_fit_and_score`` is built as the one that sharing was written for, which is that of 1.9."""
+    theirs = _validation()
+    whole = theirs._fit_and_score
+    if type(whole) is not FunctionType or whole.__closure__:
+        return False
+    return (
+        set(inspect.signature(whole).parameters) == _ARGUMENTS | _CALLBACKS
+        and _EXCHANGED.issubset(whole.__code__.co_names)
+        and list(inspect.signature(theirs._safe_split).parameters) == _SPLIT
+        and list(inspect.signature(theirs._score).parameters) == _SCORE
+    )
+
+
+def is_plain_configuration() -> bool:
+    """Whether neither metadata routing nor array API dispatch is on: both reach deeper than sharing looks."""
+    import sklearn
+
+    config = sklearn.get_config()
+    return not (config["enable_metadata_routing"] or config["array_api_dispatch"])
+
+
+def rewired(split: Callable[..., Any], scoring: Callable[..., Any], clock: Any) -> Callable[..., Any]:
+    """scikit-learn's own ``_fit_and_score`` in a world where slices, scores and the time come from us.
+
+    The code is the same object, so that results, messages and tracebacks are scikit-learn's; nothing global is changed.
+    """
+    whole = _validation()._fit_and_score
+    world = {**whole.__globals__, "_safe_split": split, "_score": scoring, "time": clock}
+    twin = FunctionType(whole.__code__, world, whole.__name__, whole.__defaults__)
+    twin.__kwdefaults__ = whole.__kwdefaults__
+    return twin
+
+
+def split(estimator: Any, X: Any, y: Any, indices: Any, train_indices: Any = None) -> tuple[Any, Any]:
+    """The rows of a fold, as scikit-learn takes them; of a kernel matrix the columns, too."""
+    found: tuple[Any, Any] = _validation()._safe_split(estimator, X, y, indices, train_indices)
+    return found
+
+
+def rows(of: Any, indices: Any) -> Any:
+    """These rows, as scikit-learn takes them."""
+    return _validation()._safe_indexing(of, indices)
+
+
+def score(estimator: Any, X: Any, y: Any, scorer: Any, params: Any, error_score: Any) -> Any:
+    """The score of a fitted estimator, or the scores."""
+    return _validation()._score(estimator, X, y, scorer, params, error_score)
+
+
+def is_pairwise(estimator: Any) -> bool:
+    """Whether the estimator takes a kernel matrix, of which a fold is rows and columns."""
+    from sklearn.utils import get_tags
+
+    return bool(get_tags(estimator).input_tags.pairwise)
+
+
+def metrics_of(scorer: Any) -> list[Any] | None:
+    """The functions that score predictions, if all that this scorer does with the estimator is predict.
+
+    None stands for a callable of the user's that is given the estimator itself. The estimator's own ``score`` counts
+    as no function.
+    """
+    from sklearn.metrics import _scorer
+
+    if type(scorer) is _scorer._MultimetricScorer:
+        found = [metrics_of(each) for each in scorer._scorers.values()]
+        return None if None in found else [function for functions in found for function in functions or ()]
+    if type(scorer) is _scorer._PassthroughScorer:
+        return []
+    if type(scorer) is _scorer._Scorer:
+        return [scorer._score_func]
+    return None

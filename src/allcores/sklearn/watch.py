@@ -172,5 +172,5 @@ def _measured_seconds(call: FitCall) -> float:
     from sklearn.base import clone
 
     began = time.perf_counter()
-    compat.fit_and_score(call._replace(estimator=clone(call.estimator)))
+    compat.fit_and_score(call._replace(estimator=clone(call.estimator)), call.X, call.y)
     return time.perf_counter() - began

@@ -24,7 +24,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
-from allcores.sklearn.sharing import compat, lease, units
+from allcores.sklearn import compat
+from allcores.sklearn.sharing import lease, units
 from allcores.sklearn.sharing.memo import Entry, Memo
 from allcores.sklearn.sharing.places import is_alike
 
@@ -303,7 +304,7 @@ def test_a_search_with_a_tiny_memo_comes_to_the_same():
 
 def test_units_run_in_threads_at_the_same_time():
     calls = calls_of(PIPELINE, GRID)
-    expected = [call.run(compat.fit_and_score, X, y)["test_scores"] for call in calls_of(PIPELINE, GRID)]
+    expected = [compat.fit_and_score(call, X, y)["test_scores"] for call in calls_of(PIPELINE, GRID)]
     found = {}
     with ThreadPoolExecutor(4) as pool:
         made = units(calls, workers=4)

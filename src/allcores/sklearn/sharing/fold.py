@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
-from allcores.sklearn.sharing import compat, keys, prefixes, sizes
+from allcores.sklearn import compat
+from allcores.sklearn.sharing import keys, prefixes, sizes
 from allcores.sklearn.sharing.calls import FitCall
 from allcores.sklearn.sharing.lease import Clock, GivenUp, Lease
 from allcores.sklearn.sharing.memo import LEAST_ROOM_BYTES, ROOM_IN_FOLDS, Memo, is_stable, size_bytes
@@ -49,7 +50,7 @@ class Fold:
         except GivenUp:
             again = call._replace(estimator=clone(call.estimator))
         with warnings.catch_warnings():
-            return Answer(again.run(compat.fit_and_score, self.X, self.y), [], False)
+            return Answer(compat.fit_and_score(again, self.X, self.y), [], False)
 
     def repeat(self, answer: Answer, call: FitCall) -> Answer:
         """Answer a call that is equal to one that was answered, with what was shown then."""
@@ -73,7 +74,7 @@ class Fold:
         which = (len(indices) == 1, compat.is_pairwise(estimator))
         found = self._slices.get(which)
         if found is None:
-            found, _ = compat.safe_split(estimator, self.X, None, *indices)
+            found, _ = compat.split(estimator, self.X, None, *indices)
             if is_stable(found):
                 self._slices[which] = found
                 self.memo.learn(found)
@@ -123,9 +124,9 @@ class Attempt:
         if is_train:
             self._is_shared = self._lend(estimator)
         if not self._is_shared:
-            return compat.safe_split(estimator, X, y, indices, train_indices)  # type: ignore[no-any-return]
+            return compat.split(estimator, X, y, indices, train_indices)
         samples = self._fold.samples(estimator, *((indices,) if is_train else (indices, train_indices)))
-        targets = None if y is None else compat.safe_indexing(y, indices)
+        targets = None if y is None else compat.rows(y, indices)
         if is_train:
             self._train = (samples, targets, indices)
             self._fold.memo.learn(targets, "the targets of the training samples")
@@ -142,7 +143,7 @@ class Attempt:
             if self._is_shared:
                 samples, _, train = self._train
                 indices = (train,) if X is samples else (self._test, train)
-                X, _ = compat.safe_split(estimator, self._fold.X, None, *indices)
+                X, _ = compat.split(estimator, self._fold.X, None, *indices)
         return compat.score(estimator, X, y, scorer, params, error_score)
 
     def _lend(self, estimator: Any) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Hashable, Sequence
 from itertools import pairwise
 from typing import Any
 
-from allcores.sklearn.sharing import compat
+from allcores.sklearn import compat
 from allcores.sklearn.sharing.calls import FitCall
 from allcores.sklearn.sharing.costs import CUT_ENSEMBLE_COST
 from allcores.sklearn.sharing.fold import Fold
@@ -58,7 +58,7 @@ class Unit:
             Exception: what the first of the calls, in the caller's order, raises that raises anything.
         """
         if len(self._calls) == 1:
-            return [self._calls[0].run(compat.fit_and_score, X, y)]
+            return [compat.fit_and_score(self._calls[0], X, y)]
         fold = Fold(X, y)
         answers: list[Any] = [None] * len(self._calls)
         failed: dict[int, Exception] = {}
