@@ -26,11 +26,13 @@ class Contestant:
         name: what the table calls it.
         tuned: set up by hand for the cell, with knowledge that a library does not have.
         forks: its workers inherit what the caller has imported.
+        workers: how many it has, where it has workers.
     """
 
     name = ""
     tuned = False
     forks = False
+    workers = CORES
 
     def load(self) -> None:
         """Imports the library."""
@@ -95,8 +97,8 @@ class Pool(Contestant):
         self._multiprocessing = multiprocessing
 
     def open(self, cell: Cell) -> None:
-        """As many workers as cores."""
-        self._pool = self._multiprocessing.Pool(CORES)
+        """As many workers as it is to have."""
+        self._pool = self._multiprocessing.Pool(self.workers)
 
     def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterable[Any]:
         """Results in order."""
@@ -120,8 +122,8 @@ class Executor(Contestant):
         self._class = ProcessPoolExecutor
 
     def open(self, cell: Cell) -> None:
-        """As many workers as cores."""
-        self._pool = self._class(CORES)
+        """As many workers as it is to have."""
+        self._pool = self._class(self.workers)
         self._chunksize = cell.chunksize if self.tuned else 1
 
     def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterable[Any]:
@@ -210,7 +212,7 @@ class Joblib(Contestant):
 
     def open(self, cell: Cell) -> None:
         """Enters the context in which workers are kept."""
-        self._parallel = self._parallel_class(n_jobs=CORES, backend=self.backend)
+        self._parallel = self._parallel_class(n_jobs=self.workers, backend=self.backend)
         self._parallel.__enter__()
 
     def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterable[Any]:
@@ -243,12 +245,13 @@ class Mpire(Contestant):
         self._class = WorkerPool
 
     def open(self, cell: Cell) -> None:
-        """As many workers as cores, kept from call to call."""
-        self._pool = self._class(CORES, keep_alive=True)
+        """As many workers as it is to have, kept from call to call."""
+        self._pool = self._class(self.workers, keep_alive=True)
 
     def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterable[Any]:
-        """Results in order."""
-        results: Iterable[Any] = self._pool.map(function, [(item,) for item in items])
+        """Results in order; arrays as they are, and not joined to one."""
+        packed = [(item,) for item in items]
+        results: Iterable[Any] = self._pool.map(function, packed, concatenate_numpy_output=False)
         return results
 
     def close(self) -> None:

@@ -15,7 +15,17 @@ from typing import Any
 
 from work_plain import spin
 
-LIBRARIES = ("allcores", "joblib", "mpire", "numpy", "scikit-learn")
+LIBRARIES = (
+    "allcores",
+    "distributed",
+    "joblib",
+    "mpire",
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "ray",
+    "scikit-learn",
+)
 CALIBRATION_ITERATIONS = 20_000
 
 

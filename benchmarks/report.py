@@ -34,7 +34,7 @@ def verdict_table(results: Sequence[dict[str, Any]]) -> str:
         "ratio [lower] bar",
         "verdict",
     ]
-    return _table(head, [row for _, _, row in rows])
+    return table(head, [row for _, _, row in rows])
 
 
 def _row(result: dict[str, Any], verdict: dict[str, Any]) -> list[str]:
@@ -64,7 +64,7 @@ def contestant_table(results: Sequence[dict[str, Any]]) -> str:
             for name in names
         ]
         rows.append([result["title"], result["phase"], *medians])
-    return _table(["cell", "phase", *names], rows)
+    return table(["cell", "phase", *names], rows)
 
 
 def summary(results: Sequence[dict[str, Any]]) -> str:
@@ -93,7 +93,8 @@ def in_seconds(seconds: float) -> str:
     return f"{seconds:.2f}" if seconds >= 1 else f"{seconds:.3f}" if seconds >= 0.1 else f"{seconds:.4f}"
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Columns as wide as they need to be."""
     lines = [list(head), *map(list, rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
     lines.insert(1, ["-" * width for width in widths])
