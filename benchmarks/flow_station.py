@@ -19,7 +19,7 @@ from work_memory import WORKERS
 
 import allcores as ac
 
-ITEM_CHECKPOINTS = (10_000, 50_000, 200_000)
+ITEM_CHECKPOINTS = (10_000, 50_000, 200_000)  # counted from the first to the last
 CALL_CHECKPOINTS = (10, 100, 1_000)
 PROCESSES: dict[str, Any] = {"engine": "processes", "n_jobs": WORKERS}
 ARRAY_LENGTH = 128

@@ -35,6 +35,7 @@ from transport_station import COPY, MOVERS, OURS, TRANSFERS
 RESULTS = Path(__file__).parent / "results" / "transport.json"
 ROUNDS, QUICK_ROUNDS = 15, 5
 MOST_SECONDS = 120.0
+ALONE, TOGETHER, BOTH = "alone", "together", "both"
 TITLES = {
     "array": "array of 16 MB",
     "bytes": "bytes, 16 MB",
@@ -57,7 +58,7 @@ class Row(NamedTuple):
 
     def title(self) -> str:
         """What the table calls it."""
-        return f"{TITLES[self.kind]} {self.direction}, {'alone' if self.together == 1 else 'together'}"
+        return f"{TITLES[self.kind]} {self.direction}, {ALONE if self.together == 1 else TOGETHER}"
 
 
 def main() -> None:
@@ -69,8 +70,10 @@ def main() -> None:
     print(machine.in_one_line(description), flush=True)
     results = []
     for row in _rows(options):
-        print(f"{row.title()} ...", file=sys.stderr, flush=True)
+        print(f"{row.title()} ...", file=sys.stderr, end="", flush=True)
         results.append(play(row, [COPY.name, OURS.name, *options.movers], options.rounds))
+        rates = results[-1]["mb_per_second"].items()
+        print("".join(f"  {name} {rate:,.0f}" for name, rate in rates), file=sys.stderr, flush=True)
     print("\nMB/s, medians. [upper]: the 90 % bootstrap bound of the ratio, which must reach the bar.\n")
     print(verdict_table(results))
     print("\nEverybody.\n")
@@ -202,6 +205,7 @@ def _rows(options: argparse.Namespace) -> list[Row]:
         for kind in options.payloads
         if _is_there(NEEDS.get(kind, "numpy"))
         for together in (1, TRANSFERS)
+        if options.calls in (BOTH, ALONE if together == 1 else TOGETHER)
         for direction in ("in", "out")
     ]
 
@@ -218,6 +222,7 @@ def _options() -> argparse.Namespace:
     split = {"type": lambda text: text.split(",")}
     parser.add_argument("--payloads", **split, default=list(TITLES), help="with commas: " + ", ".join(TITLES))
     parser.add_argument("--movers", **split, default=everybody, help="with commas: " + ", ".join(everybody))
+    parser.add_argument("--calls", choices=(ALONE, TOGETHER, BOTH), default=BOTH)
     parser.add_argument("--rounds", type=int, help=f"default: {ROUNDS}")
     parser.add_argument("--quick", action="store_true", help="few rounds: a first impression")
     parser.add_argument("--json", type=Path, nargs="?", const=RESULTS, help="write the data there")

@@ -17,7 +17,7 @@ from contestants import Allcores, Contestant, Executor, Joblib, Mpire, Pool
 
 TRANSFERS = 8
 WORKERS = 2  # with one, joblib runs the loop
-WARM_UP_CALLS = 4
+WARM_UP_ROUNDS = 3
 
 
 class Processes(Allcores):
@@ -59,7 +59,7 @@ def main(name: str, kind: str, direction: str, together: str) -> None:
     mover.load()
     size_bytes = _pickled_bytes(work_payloads.kept(kind, 0))
     mover.open(size_bytes)  # read by the copy alone
-    for _ in range(WARM_UP_CALLS):
+    for _ in range(WARM_UP_ROUNDS):
         _move(mover, kind, direction, TRANSFERS)
         _move(mover, kind, direction, int(together))
     print("ready", size_bytes, flush=True)
