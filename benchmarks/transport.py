@@ -1,8 +1,8 @@
 """How fast do arrays, tables, bytes and lists travel to a worker and back, warm?
 
-    python benchmarks/transport.py                                   every payload, both ways
+    python benchmarks/transport.py                                               every payload, both ways
     python benchmarks/transport.py --payloads array,frame --rounds 5 --json
-    python benchmarks/transport.py --movers Pool,"joblib loky"       beside the copy and allcores
+    python benchmarks/transport.py --movers Pool,"joblib loky" --calls alone     beside the copy and allcores
 
 The receiver touches every page of what it got, and nothing else is computed. Each contestant has two workers in a
 process of its own; in each round everybody moves eight payloads, in turn, in an order left to chance. *alone*: one in a
