@@ -90,9 +90,10 @@ class Job:
             self._scheduler_seconds += self._clock() - began
             for _ in range(chunks):
                 items = min(items, total - pulled)
-                if items:
-                    self._post(happened.Offered(pulled, items))
-                    pulled += items
+                if not items:
+                    break
+                self._post(happened.Offered(pulled, items))
+                pulled += items
             if pulled == total:
                 self._post(happened.SourceEnded())
         return pulled

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 
 class Loads:
     """The workers that may be given pieces, by the number that they hold.
@@ -16,7 +18,8 @@ class Loads:
     __slots__ = ("_by_load",)
 
     def __init__(self) -> None:
-        self._by_load: list[dict[int, None]] = [{}]
+        # Ordered dictionaries know their first key; a plain one looks for it among all that have left.
+        self._by_load: list[OrderedDict[int, None]] = [OrderedDict()]
 
     def add(self, worker: int) -> None:
         """A new worker, which holds nothing."""
@@ -29,7 +32,7 @@ class Loads:
     def move(self, worker: int, before: int, after: int) -> None:
         """A worker holds another number of pieces."""
         while len(self._by_load) <= after:
-            self._by_load.append({})
+            self._by_load.append(OrderedDict())
         del self._by_load[before][worker]
         self._by_load[after][worker] = None
 

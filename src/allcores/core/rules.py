@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from allcores.core.records import NamedTuple
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 
 class Rules(NamedTuple):
     """What the user's options mean to the scheduler."""
@@ -20,4 +24,5 @@ class Rules(NamedTuple):
     retry_timeout: bool = True
     stop_on_error: bool = True
     whole_leaves: bool = False
+    costs: Sequence[float] | None = None  # relative, by item: the longest first
     may_run_here: bool = False  # where no worker can be had, the calling thread runs the items

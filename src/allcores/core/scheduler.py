@@ -15,13 +15,15 @@ import heapq
 from allcores.core import chunks
 from allcores.core import commands as do
 from allcores.core import events as happened
+from allcores.core.checks import Checks
 from allcores.core.events import ERROR, Outcome
 from allcores.core.growth import Growth
 from allcores.core.loads import Loads
 from allcores.core.rules import Rules
-from allcores.core.staff import Piece, Worker
+from allcores.core.staff import Piece, Worker, no_worker_lives
 from allcores.core.trend import Trend
 from allcores.core.waiting import Waiting
+from allcores.core.weights import Weights
 from allcores.errors import StartError
 
 MOST_BARREN_LOSSES = 200  # workers lost in a row that had finished and run nothing: then none will come
@@ -57,6 +59,8 @@ class Scheduler:
         self._loads = Loads()
         self._trend = Trend()  # of items that are long enough to be dealt out one by one
         self._waiting = Waiting()
+        self._weights = Weights(rules.costs)
+        self._checks = Checks()  # where there is a timeout
         self._retrying: list[tuple[float, int, int]] = []  # heap of (when, item, chunk)
         self._attempts: dict[int, int] = {}
         self._unsettled: dict[int, int] = {}  # chunk -> items of it that are not settled
@@ -108,16 +112,23 @@ class Scheduler:
         workers = max(1, len(self._workers))
         cost = self.cost.each
         remaining = None if self.rules.length is None else max(0, self.rules.length - pulled)
-        size = self.rules.chunksize or chunks.next_size(cost, self.cost.items, remaining, workers)
+        size = self.rules.chunksize or chunks.next_size(
+            cost, self.cost.items, remaining, workers, self.cost.spread
+        )
+        trusted = size + 1 <= chunks.TRUST * self.cost.items  # not held back by how little is known
+        if self.rules.chunksize is None:
+            size = self._weights.fit(pulled, size, size)
         if self.rules.whole_leaves and self.rules.chunksize is None:
             size = chunks.to_leaf(pulled, size, cost)
         depth = TAIL_ITEMS if self._tail_is_long() else self._depth(size)
         lacking = (self._loads.room(depth) if self._workers else depth) - len(self._waiting)
         if self.rules.may_run_here and not self.rules.bounded:  # at hand for those who have not answered yet
             lacking += depth * (len(self._workers) - self._ready_workers)
+        room = self.room(pulled)
+        if self._chooses and trusted:
+            lacking = room  # any of them may be the longest
         if lacking <= 0:
             return 0, 0
-        room = self.room(pulled)
         if room <= 0 or (self._held_bytes > self.rules.window_bytes and pulled > self._consumed):
             return 0, 0
         if size > 1:
@@ -158,12 +169,9 @@ class Scheduler:
 
     def wake_at(self) -> float | None:
         """The next time at which ``Ticked`` is due, or None."""
-        times: list[float] = []
-        if self.rules.timeout is not None:
-            times = [worker.check_at for worker in self._workers.values() if worker.check_at is not None]
-        if self._retrying:
-            times.append(self._retrying[0][0])
-        return min(times, default=None)
+        check_at = self._checks.next_at
+        retry_at = self._retrying[0][0] if self._retrying else None
+        return check_at if retry_at is None else retry_at if check_at is None else min(check_at, retry_at)
 
     # -- items and chunks -----------------------------------------------------------------------------
 
@@ -173,7 +181,7 @@ class Scheduler:
         self._unsettled[first] = count
         self._payload_bytes[first] = self._last_bytes = size_bytes
         self._held_bytes += size_bytes
-        self._waiting.add(first, first + count, first)
+        self._wait(first, first + count, first)
         self._staff(commands)
         self._dispatch(now, commands)
 
@@ -185,11 +193,16 @@ class Scheduler:
         count = sum(outcome.stop - outcome.start for outcome in outcomes)
         if chunk is None:
             self.offered += count
-        self.cost.observe(count, seconds)
+        weight = sum(self._weights.of(outcome.start, outcome.stop) for outcome in outcomes)
+        self.cost.observe(weight, seconds, usual=self.cost.items > 0)
         if count == 1 and seconds > chunks.LONGEST_CHUNK_SECONDS:
             self._trend.observe(outcomes[0].start, seconds)
         for outcome in outcomes:
             self._settle(outcome, chunk, commands)
+
+    def _wait(self, start: int, stop: int, chunk: int) -> None:
+        """The items [start, stop) of a chunk wait for a worker."""
+        self._waiting.add(start, stop, chunk, self._weights.of(start, stop))
 
     def _user_consumed(self, event: happened.Consumed, now: float, commands: list[do.Command]) -> None:
         self._consumed += event.items
@@ -262,7 +275,7 @@ class Scheduler:
         if self.rules.may_run_here:
             self._loads.add(event.worker)
         if worker.pieces and self.rules.timeout is not None:
-            worker.check_at = now + self.rules.timeout
+            self._checks.put(event.worker, now + self.rules.timeout)
         self._dispatch(now, commands)
 
     def _items_done(self, event: happened.ItemsDone, now: float, commands: list[do.Command]) -> None:
@@ -271,15 +284,17 @@ class Scheduler:
             return
         self._barren_losses = 0
         piece = worker.pieces[0]
-        count = 0
+        count, weight = 0, 0.0
         for outcome in event.outcomes:
             count += outcome.stop - outcome.start
+            weight += self._weights.of(outcome.start, outcome.stop)
             piece.next = outcome.stop
             failed = outcome.kind == ERROR and outcome.retryable
             if failed and not self._tried_in_vain(outcome.start, piece.chunk, now):
                 continue
             self._settle(outcome, piece.chunk, commands)
-        self.cost.observe(count, event.seconds)
+        self.cost.observe(weight, event.seconds, usual=worker.proven)
+        worker.proven = True
         if count == 1 and event.seconds > chunks.LONGEST_CHUNK_SECONDS:
             self._trend.observe(piece.next - 1, event.seconds)
         wanted = self._growth.observe(count, event.seconds, event.cpu_seconds)
@@ -287,7 +302,7 @@ class Scheduler:
             self._staff(commands)
         if event.last:
             self._end_piece(event.worker, worker, now)
-            self._waiting.add(piece.next, piece.stop, piece.chunk)
+            self._wait(piece.next, piece.stop, piece.chunk)
         self._dispatch(now, commands)
 
     def _end_piece(self, number: int, worker: Worker, now: float) -> None:
@@ -298,7 +313,10 @@ class Scheduler:
         if worker.doomed is None:
             self._loads.move(number, load, load - 1)
         if self.rules.timeout is not None:
-            worker.check_at = now + self.rules.timeout if worker.pieces else None
+            if worker.pieces:
+                self._checks.put(number, now + self.rules.timeout)
+            else:
+                self._checks.drop(number)
 
     def _worker_lost(self, event: happened.WorkerLost, now: float, commands: list[do.Command]) -> None:
         worker = self._workers.pop(event.worker, None)
@@ -306,6 +324,7 @@ class Scheduler:
             return
         if worker.doomed is None and (worker.ready or not self.rules.may_run_here):
             self._loads.remove(event.worker, len(worker.pieces))
+        self._checks.drop(event.worker)
         self._ready_workers -= worker.ready
         self._in_flight -= len(worker.pieces)
         self._busy_workers -= bool(worker.pieces)
@@ -313,17 +332,15 @@ class Scheduler:
         for piece in worker.pieces:
             running = event.running
             if running is None or not piece.next <= running < piece.stop:
-                self._waiting.add(piece.next, piece.stop, piece.chunk)
+                self._wait(piece.next, piece.stop, piece.chunk)
             elif worker.doomed is not None and worker.doomed != running:
-                self._waiting.add(
-                    piece.next, piece.stop, piece.chunk
-                )  # killed a moment too late: not its fault
+                self._wait(piece.next, piece.stop, piece.chunk)  # killed a moment too late: not its fault
             else:
-                self._waiting.add(piece.next, running, piece.chunk)
-                self._waiting.add(running + 1, piece.stop, piece.chunk)
+                self._wait(piece.next, running, piece.chunk)
+                self._wait(running + 1, piece.stop, piece.chunk)
                 self._blame(running, piece.chunk, event, worker.doomed is not None, now, commands)
         if self._barren_losses > MOST_BARREN_LOSSES:
-            self._abort(StartError(_no_worker_lives(event)), commands)
+            self._abort(StartError(no_worker_lives(MOST_BARREN_LOSSES, event)), commands)
             return
         self._staff(commands)
         self._dispatch(now, commands)
@@ -361,26 +378,23 @@ class Scheduler:
             return
         self._growth = Growth(0, 0)
         for _, item, chunk in self._retrying:
-            self._waiting.add(item, item + 1, chunk)
+            self._wait(item, item + 1, chunk)
         for worker in self._workers.values():
             for piece in worker.pieces:
-                self._waiting.add(piece.next, piece.stop, piece.chunk)
+                self._wait(piece.next, piece.stop, piece.chunk)
         for start, stop, chunk in self._waiting:
             commands.append(do.RunHere(chunk, start, stop))
         self._retrying, self._workers = [], {}
         self._in_flight = self._busy_workers = self._ready_workers = 0
-        self._waiting, self._loads = Waiting(), Loads()
+        self._waiting, self._loads, self._checks = Waiting(), Loads(), Checks()
 
     # -- time -----------------------------------------------------------------------------------------
 
     def _ticked(self, event: happened.Ticked, now: float, commands: list[do.Command]) -> None:
         while self._retrying and self._retrying[0][0] <= now:
             _, index, chunk = heapq.heappop(self._retrying)
-            self._waiting.add(index, index + 1, chunk)
-        for number, worker in self._workers.items():
-            if worker.check_at is not None and worker.check_at <= now:
-                worker.check_at = None
-                commands.append(do.Look(number))
+            self._wait(index, index + 1, chunk)
+        commands += map(do.Look, self._checks.due(now))
         self._staff(commands)
         self._dispatch(now, commands)
 
@@ -390,9 +404,9 @@ class Scheduler:
         if worker is None or timeout is None or worker.doomed is not None or not worker.pieces:
             return
         if event.running is None:
-            worker.check_at = now + max(timeout, LEAST_LOOK_SECONDS)
+            self._checks.put(event.worker, now + max(timeout, LEAST_LOOK_SECONDS))
         elif event.since + timeout > now:
-            worker.check_at = event.since + timeout
+            self._checks.put(event.worker, event.since + timeout)
         else:
             worker.doomed = event.running
             self._loads.remove(event.worker, len(worker.pieces))
@@ -436,7 +450,7 @@ class Scheduler:
             self._waiting.remove(piece)
             worker = self._workers[number]
             if not worker.pieces and worker.ready and self.rules.timeout is not None:
-                worker.check_at = now + self.rules.timeout
+                self._checks.put(number, now + self.rules.timeout)
             self._busy_workers += not worker.pieces
             worker.pieces.append(Piece(chunk, start, stop))
             self._in_flight += 1
@@ -453,23 +467,27 @@ class Scheduler:
         )
 
     def _next_piece(self) -> tuple[int, int, int]:
-        """The earliest one; where costs rise the last one, if the user waits for all of them anyway."""
-        if self._trend.rises and self.stop is None and not self.rules.bounded:
-            return self._waiting.last
+        """The earliest one; where costs are told or rise the longest, if the user waits for all of them anyway."""
+        if self._chooses or (self._trend.rises and self.stop is None and not self.rules.bounded):
+            return self._waiting.longest
         return self._waiting.first
+
+    @property
+    def _chooses(self) -> bool:
+        """Whether the longest items go first, since the user told what they cost and waits for all of them."""
+        return self._weights.told and self.stop is None and not self.rules.bounded
 
     def _depth(self, size: int) -> int:
         """How many pieces of this size each worker should hold."""
         cost = self.cost.each
         if cost is None or not self._growth.settled:
             return 1  # what is bound to a worker cannot go to one that is about to come
-        seconds = cost * size
         remaining = 0 if self._ended else self.remaining
-        tail = (
-            remaining is not None
-            and (remaining + self._waiting.items) * cost < 2 * len(self._workers) * seconds
-        )
-        return chunks.at_hand(seconds, tail, self._away or self.rules.bounded)
+        tail = self._chooses  # what comes behind a long one would have to wait for its end
+        if remaining is not None and self._workers:
+            left = (remaining + self._waiting.items) / len(self._workers)
+            tail = tail or chunks.most_bound(left, self.cost.spread) < 2 * size
+        return chunks.at_hand(cost * size, tail, self._away or self.rules.bounded)
 
     def _window(self) -> int:
         """How many items may be pulled and not yet taken by the user."""
@@ -480,11 +498,3 @@ class Scheduler:
         cost = self.cost.each or DEFAULT_WINDOW_SECONDS
         by_time = int(DEFAULT_WINDOW_SECONDS * max(1, len(self._workers)) / cost)
         return min(MOST_WINDOW_ITEMS, max(LEAST_WINDOW_ITEMS, len(self._workers), by_time))
-
-
-def _no_worker_lives(lost: happened.WorkerLost) -> str:
-    how = f"signal {lost.signal}" if lost.signal is not None else f"exit code {lost.exitcode}"
-    return (
-        f"{MOST_BARREN_LOSSES} workers in a row died before they finished anything (the last one by {how}: "
-        f"{lost.cause}). Run the function once in the caller with engine='inline' to see what it does."
-    )
