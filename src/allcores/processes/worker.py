@@ -377,7 +377,8 @@ class Worker:
             child.send(self._sock, head, before_end=blame)
             for body in bodies:
                 child.send(self._sock, body, before_end=blame)
-        self._wall, self._cpu = perf_counter(), thread_time()
+        if not last:
+            self._wall, self._cpu = perf_counter(), thread_time()
 
 
 def _cut(data: memoryview, count: int) -> Iterator[memoryview]:

@@ -198,7 +198,7 @@ class Caller:
         """The next settled items, which stay the first of ``_ready``, or None when there are none any more."""
         if self._ready:
             return self._ready[0]
-        if self.pump.engine is not None:
+        if self._streaming and self.pump.engine is not None:  # the user was away
             self._drive(0.0)
         while True:
             if self._due is not None and time.monotonic() > self._due:

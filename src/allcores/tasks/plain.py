@@ -30,13 +30,14 @@ MOST_INSIDE = 100  # what a larger container holds costs more to look at than a 
 MOST_CHARACTERS = (
     4096  # in a result that waits for others, which would be blamed for the time that its pickle takes
 )
+SHORT_RANGE = 64  # a range up to this length takes longer to pickle than its numbers
 SOURCES = (list, tuple, str, bytes)  # whose slices are looked at; those of an array never hold plain values
 
 
 def dump_together(items: Sequence[Any]) -> bytes | None:
     """One pickle of all these (as a list, or the range that they are), or None where each needs its own."""
     if type(items) is range:
-        return dumps(items, 5)
+        return dumps(items if len(items) > SHORT_RANGE else list(items), 5)
     if type(items) not in SOURCES:
         return None
     try:
