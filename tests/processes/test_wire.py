@@ -114,7 +114,7 @@ def test_reports_come_back_as_they_were(runs, wall, cpu, last, letters, data):
 @settings(deadline=None)
 @given(st.binary(), st.binary(), st.lists(st.binary(), max_size=3), st.booleans())
 def test_world_function_and_buffers_share_a_frame(world, function, buffers, shelved):
-    found = wire.open_setup(wire.setup_body(world, function, buffers, shelved))
+    found = wire.open_setup(b"".join(wire.setup_parts(world, function, buffers, shelved)))
     lengths = tuple(map(len, buffers))
     assert found == (world, function, lengths, None if shelved else [bytearray(each) for each in buffers])
 

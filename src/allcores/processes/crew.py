@@ -45,14 +45,14 @@ class Crew:
 
     Attributes:
         key: what a later job must have in common with this one to take the crew over.
-        setup: the body of the frame that carries world and function.
+        setup: the body of the frame that carries world and function, in parts.
         imports: modules worth importing in advance.
         threaded: loading the function starts threads, so it is loaded after the fork.
     """
 
     def __init__(self, key: object, imports: list[str], *, portable: bool, threaded: bool = False) -> None:
         self.key = key
-        self.setup = b""
+        self.setup: list[Bytes] = []
         self.imports = imports
         self.threaded = threaded
         self.words = Words.create(MOST_WORKERS, room_bytes())

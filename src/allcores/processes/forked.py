@@ -70,7 +70,8 @@ class Forked:
 
     def _begin(self) -> None:
         crew = self._crew
-        cloudpickle = interpreter.directories_of(["cloudpickle"])[0] if b"cloudpickle" in crew.setup else ""
+        needs_it = any(b"cloudpickle" in part for part in crew.setup)
+        cloudpickle = interpreter.directories_of(["cloudpickle"])[0] if needs_it else ""
         ours, theirs = pair()
         try:
             self._zygote = start.ask_for_template(crew.imports, theirs, crew.words.handle, cloudpickle)
@@ -83,7 +84,7 @@ class Forked:
         self._channel = Channel(ours)
         self._crew.watch(self._channel, self._on_channel)
         number = LATE if self._late else 0
-        self._send([wire.frame(wire.SETUP, number, self._crew.setup)])
+        self._send(wire.setup_frame(number, self._crew.setup))
 
     def _request(self, seat: Seat) -> None:
         assert seat.child_end is not None

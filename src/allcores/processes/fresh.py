@@ -38,7 +38,7 @@ class Fresh:
     def start(self, seat: Seat) -> None:
         """Starts an interpreter; its first frame is queued before anything else."""
         crew = self._crew
-        crew.transmit(seat, [wire.frame(wire.SETUP, 0, crew.setup)])
+        crew.transmit(seat, wire.setup_frame(0, crew.setup))
         assert seat.child_end is not None
         words = crew.words
         size_bytes = len(words.view) * 8

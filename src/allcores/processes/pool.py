@@ -12,7 +12,7 @@ import threading
 from allcores.processes import start
 from allcores.processes.crew import Crew
 from allcores.processes.interpreter import wanted_imports
-from allcores.processes.wire import setup_body
+from allcores.processes.wire import setup_parts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def take_crew(
         portable=start.portable(),
         threaded=key in _pool.threaded,
     )
-    crew.setup = setup_body(world, function, captured, crew.mail.shelve(captured))
+    crew.setup = setup_parts(world, function, captured, crew.mail.shelve(captured))
     with _pool.lock:
         _pool.crews.add(crew)
     return crew

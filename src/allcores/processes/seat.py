@@ -63,7 +63,8 @@ class Seat:
         return self.ready and not self.pieces and self.due is None and not self.channel.broken
 
     def close(self) -> None:
-        """Closes its descriptors."""
+        """Closes its descriptors, and forgets whom it belonged to: nothing is left for the garbage collector."""
+        self.on_channel = self.on_pidfd = _ignore
         self.channel.close()
         if self.child_end is not None:
             self.child_end.close()
@@ -71,3 +72,7 @@ class Seat:
         if self.pidfd is not None:
             os.close(self.pidfd)
             self.pidfd = None
+
+
+def _ignore(mask: int) -> None:
+    """Nobody is interested any more."""

@@ -55,8 +55,8 @@ class Template:
                 frames = self._inbox.read()
                 if frames is None:
                     break
-                for each in frames:
-                    self._handle(each)
+                while frames:  # none is kept while this waits: that of the function may be large
+                    self._handle(frames.pop(0))
         self._end()
 
     def _handle(self, frame: Frame) -> None:

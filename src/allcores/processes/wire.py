@@ -82,9 +82,9 @@ def frame(kind: int, number: int = 0, body: Bytes = b"", descriptors: int = 0) -
     return HEADER.pack(MAGIC, kind, descriptors, number, len(body)) + body
 
 
-def frame_head(kind: int, size_bytes: int) -> bytes:
+def frame_head(kind: int, size_bytes: int, number: int = 0) -> bytes:
     """What precedes a body of so many bytes that follows."""
-    return HEADER.pack(MAGIC, kind, 0, 0, size_bytes)
+    return HEADER.pack(MAGIC, kind, 0, number, size_bytes)
 
 
 class Decoder:
@@ -175,11 +175,20 @@ class Decoder:
         self._body_head = head
 
 
-def setup_body(world: bytes, function: bytes, buffers: Sequence[Bytes] = (), shelved: bool = False) -> bytes:
-    """The body of a SETUP frame; buffers that are shelved travel otherwise, and only their lengths in here."""
+def setup_parts(
+    world: bytes, function: bytes, buffers: Sequence[Bytes] = (), shelved: bool = False
+) -> list[Bytes]:
+    """The body of a SETUP frame; buffers that are shelved travel otherwise, and only their lengths in here.
+
+    Not in one piece, since what a function carries may be large.
+    """
     head = SETUP_HEAD.pack(len(world), len(function), shelved, len(buffers))
-    contents = () if shelved else buffers
-    return b"".join((head, lengths_of(buffers), world, function, *contents))
+    return [head + lengths_of(buffers), world, function, *(() if shelved else buffers)]
+
+
+def setup_frame(number: int, parts: list[Bytes]) -> list[Bytes]:
+    """The frame around it."""
+    return [frame_head(SETUP, sum(map(len, parts)), number), *parts]
 
 
 def open_setup(body: Bytes) -> tuple[bytes, bytes, Sequence[int], list[Any] | None]:

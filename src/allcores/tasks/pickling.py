@@ -47,6 +47,7 @@ NOT_PLAIN = (
 MULTIPROCESSING_MAIN = (
     "__mp_main__"  # what multiprocessing calls the main module where it has imported it again
 )
+OPAQUE = frozenset((bytes, bytearray, str))  # what they hold says nothing
 _not_loaded: list[BaseException] = []  # why definitions are missing here
 
 __all__ = [
@@ -123,7 +124,8 @@ def dump_item(item: Any, index: int, aside: Any = None, known: Known = None) -> 
             from allcores.tasks.culprit import unpicklable_item
 
             raise unpicklable_item(item, index, error) from first
-    return data, (_mentioned(item) if MAIN in data else {})
+    opaque = type(item) in OPAQUE  # and perhaps long
+    return data, (_mentioned(item) if not opaque and MAIN in data else {})
 
 
 def dump_alone(
