@@ -25,11 +25,12 @@ from allcores.core.rules import Rules
 RESULTS = Path(__file__).parent / "results" / "scale.json"
 WORKERS = (2, 16, 256, 10_000)
 ITEMS_A_WORKER = 50
-SEEDS = {2: 40, 16: 20, 256: 5}  # one where there are more workers
+SEEDS = {2: 20, 16: 10, 256: 3}  # one where there are more workers
 SHORT_SECONDS, LONG_SECONDS, VERY_LONG_SECONDS = 0.001, 0.1, 1.0  # an item, on average
 FREE, REAL = Dispatch(), Dispatch(send_seconds=10e-6, latency_seconds=20e-6)
 BAR = 1.05
-TIMED_ITEMS = 40_000  # at least so many where the time of an event is measured
+MOST_WITH_DISPATCH = 256  # workers: one sender cannot keep more than that busy with short items
+TIMED_ITEMS = 40_000  # on few workers, where the time of an event is measured
 TIMED_ROUNDS = 3
 
 
@@ -38,7 +39,10 @@ def main() -> None:
     options = _options()
     description = machine.describe()
     print(machine.in_one_line(description), flush=True)
-    print("\nMakespan over greedy's: median and worst of the seeds, without and with what dispatch takes.\n")
+    print(
+        "\nMakespan over greedy's, median and worst of the seeds: with free dispatch, with dispatch (beyond what it"
+    )
+    print("takes), and with told costs over max(total/workers, longest item).\n")
     cases = []
     for case in _cases(options.workers):
         cases.append(case)
@@ -46,7 +50,10 @@ def main() -> None:
     print("\nMicroseconds of a processor that the scheduler takes for an event.\n")
     timed = []
     for workers in options.workers:
-        timed.append({"workers": workers, "event_seconds": event_seconds(workers)})
+        seconds = [case["event_seconds"] for case in cases if case["workers"] == workers]
+        if workers * ITEMS_A_WORKER < TIMED_ITEMS:
+            seconds = [event_seconds(workers)]
+        timed.append({"workers": workers, "event_seconds": min(seconds)})
         print(f"{workers:>6} workers {timed[-1]['event_seconds'] * 1e6:6.1f} µs", flush=True)
     if options.json:
         options.json.parent.mkdir(parents=True, exist_ok=True)
@@ -68,13 +75,18 @@ def _cases(worker_counts: list[int]) -> Iterator[dict[str, Any]]:
 
 
 def _case(shape: str, workers: int, mean_seconds: float) -> dict[str, Any]:
-    free, real = [], []
+    free, real, told, took = [], [], [], []
     for seed in range(1, SEEDS.get(workers, 1) + 1):
         costs = costs_of(shape, ITEMS_A_WORKER * workers, mean_seconds, seed)
-        greedy = greedy_seconds(costs, workers)
-        free.append(run(costs, workers, FREE).seconds / greedy)
-        ran = run(costs, workers, REAL)
-        real.append((ran.seconds - ran.messages * REAL.send_seconds - 2 * REAL.latency_seconds) / greedy)
+        greedy, best = greedy_seconds(costs, workers), max(sum(costs) / workers, *costs)
+        ran = run(costs, workers, FREE)
+        free.append(ran.seconds / greedy)
+        took.append(ran.scheduler_seconds / ran.events)
+        told.append(run(costs, workers, FREE, costs).seconds / best)
+        if workers <= MOST_WITH_DISPATCH:
+            ran = run(costs, workers, REAL)
+            dispatch_seconds = ran.messages * REAL.send_seconds + 2 * REAL.latency_seconds
+            real.append((ran.seconds - dispatch_seconds) / greedy)
     return {
         "shape": shape,
         "workers": workers,
@@ -82,28 +94,37 @@ def _case(shape: str, workers: int, mean_seconds: float) -> dict[str, Any]:
         "items": ITEMS_A_WORKER * workers,
         "ratios": free,
         "ratios_beyond_dispatch": real,
+        "ratios_told": told,
+        "event_seconds": min(took),
     }
 
 
-def run(costs: list[float], workers: int, dispatch: Dispatch) -> Ran:
-    """A job whose number of items is known."""
-    return Job(costs, workers, dispatch, Rules(length=len(costs))).run()
+def run(costs: list[float], workers: int, dispatch: Dispatch, told: list[float] | None = None) -> Ran:
+    """A job whose number of items is known, and what they cost beside each other where that is told."""
+    return Job(costs, workers, dispatch, Rules(length=len(costs), costs=told)).run()
 
 
 def event_seconds(workers: int) -> float:
     """What the scheduler takes for an event: the best of some rounds, since other programs can only add to it."""
-    costs = costs_of("uniform", max(ITEMS_A_WORKER * workers, TIMED_ITEMS), VERY_LONG_SECONDS)
+    costs = costs_of("uniform", TIMED_ITEMS, LONG_SECONDS)
     rounds = [run(costs, workers, FREE) for _ in range(TIMED_ROUNDS)]
     return min(ran.scheduler_seconds / ran.events for ran in rounds)
 
 
 def _case_line(case: dict[str, Any]) -> str:
-    free, real = case["ratios"], case["ratios_beyond_dispatch"]
-    over = sum(ratio > BAR for ratio in free)
+    columns = [
+        f"{name} {median(ratios):.3f} {max(ratios):.3f}"
+        for name, ratios in (
+            ("free", case["ratios"]),
+            ("dispatch", case["ratios_beyond_dispatch"]),
+            ("told", case["ratios_told"]),
+        )
+        if ratios
+    ]
+    over = sum(ratio > BAR for ratio in case["ratios"])
     return (
-        f"{case['workers']:>6} workers {case['mean_seconds'] * 1000:>5g} ms {case['shape']:<12} "
-        f"{median(free):.3f} {max(free):.3f}  with dispatch {median(real):.3f} {max(real):.3f}"
-        + (f"  over {BAR}: {over} of {len(free)}" if over else "")
+        f"{case['workers']:>6} workers {case['mean_seconds'] * 1000:>5g} ms {case['shape']:<12} {'  '.join(columns)}"
+        + (f"  over {BAR}: {over} of {len(case['ratios'])}" if over else "")
     )
 
 

@@ -38,15 +38,16 @@ def map(
         iterables: one or more; with several, ``function`` takes as many arguments, and the shortest one ends it.
         kwargs: constant keyword arguments of ``function``.
         **options: n_jobs, engine, chunksize, window, window_bytes, timeout, deadline, retries, retry_on,
-            retry_wait_seconds, on_error, seed, setup, inner_threads, writes and progress. ``n_jobs=None`` takes as many
-            workers as the measured cost justifies, -1 every core. ``engine`` is "auto", "inline", "threads" or
+            retry_wait_seconds, on_error, seed, setup, inner_threads, writes, progress and cost. ``n_jobs=None`` takes
+            as many workers as the measured cost justifies, -1 every core. ``engine`` is "auto", "inline", "threads",
             "asyncio" or "processes". ``timeout`` is in seconds for one item, ``deadline`` for the whole call.
             ``on_error="return"`` puts an ``allcores.Failure`` in the place of each item that failed. With ``seed``
             item i draws from ``allcores.rng(seed, i)``, passed as ``rng`` if ``function`` takes one; ``random`` and
             ``numpy.random`` are seeded for each item as well. ``setup`` is called once in each worker, and its
             value passed as ``state``. ``inner_threads`` is how many threads BLAS and OpenMP may use in each worker.
             ``writes="error"`` refuses a function that writes to what workers only have a copy of, "allow" lets it
-            move without a word. ``progress=True``, or a label, shows a bar. ``allcores.config`` sets defaults.
+            move without a word. ``progress=True``, or a label, shows a bar. ``cost`` says of an item how long it takes
+            beside the others: the longest go to workers first. ``allcores.config`` sets defaults.
 
     Returns:
         A list with one result for each item.

@@ -38,6 +38,7 @@ class Options(NamedTuple):
     writes: str = "warn"
     window_bytes: int | None = None
     progress: bool | str | None = None
+    cost: Any = None
 
     @property
     def retry_classes(self) -> tuple[type[BaseException], ...]:
@@ -103,6 +104,11 @@ def _check_names(options: Options) -> None:
         raise TypeError(
             "setup must be a function without arguments, whose value reaches f as keyword `state`, "
             f"for example setup=load_model, not {options.setup!r}"
+        )
+    if options.cost is not None and not callable(options.cost):
+        raise TypeError(
+            "cost must be a function that says of an item how long it takes beside the others, "
+            f"for example cost=len or cost=os.path.getsize, not {options.cost!r}"
         )
     if not isinstance(options.progress, bool | str | None):
         raise TypeError(f"progress must be True or a label for the bar, not {options.progress!r}")

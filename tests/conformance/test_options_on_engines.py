@@ -172,6 +172,17 @@ def progress_counts_every_item(way, directory):
     assert (bar.n, bar.total, bar.desc.rstrip(": ")) == (30, 30, "double")
 
 
+def cost_is_asked_for_every_item_and_changes_no_result(way, directory):
+    asked = []
+
+    def cost(x):
+        asked.append(x)
+        return x
+
+    assert way.map(on.double, range(20), cost=cost) == [2 * x for x in range(20)]
+    assert asked == list(range(20))
+
+
 WORKS = {
     "n_jobs": n_jobs_caps_how_many_run_at_once,
     "engine": engine_says_where_items_run,
@@ -190,6 +201,7 @@ WORKS = {
     "writes": writes_error_refuses_what_would_be_lost,
     "window_bytes": window_bytes_bounds_and_changes_no_result,
     "progress": progress_counts_every_item,
+    "cost": cost_is_asked_for_every_item_and_changes_no_result,
 }
 
 STOPS = "timeout cannot be kept with engine='{engine}'.*write engine='processes' or leave engine out"

@@ -126,7 +126,7 @@ class Scheduler:
             lacking += depth * (len(self._workers) - self._ready_workers)
         room = self.room(pulled)
         if self._chooses and trusted:
-            lacking = room  # any of them may be the longest
+            lacking = min(room, chunks.MOST_AT_HAND)  # and so on: any item may be the longest
         if lacking <= 0:
             return 0, 0
         if room <= 0 or (self._held_bytes > self.rules.window_bytes and pulled > self._consumed):

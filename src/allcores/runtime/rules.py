@@ -25,5 +25,6 @@ def rules_for(task: Task, source: Source, options: Options, streaming: bool, may
         retry_timeout=issubclass(TaskTimeout, classes),
         stop_on_error=options.on_error == "raise",
         whole_leaves=task.reduction is not None,
+        costs=None if streaming or options.cost is None else source.costs(options.cost),
         may_run_here=may_run_here,
     )

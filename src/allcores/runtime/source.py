@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
 
 TYPE_CHECKING = False
@@ -78,6 +78,18 @@ class Source:
         first = tuple(each[0] for each in self._iterables)
         item = first[0] if len(first) == 1 else first
         return (item if self._batch is None else [item],)
+
+    def costs(self, cost: Callable[..., Any]) -> list[float] | None:
+        """What ``cost`` says of every item, called like the user's function; None where none may be pulled for that.
+
+        Raises TypeError or ValueError where it gives no number that means anything.
+        """
+        if not self.random_access or self._batch is not None:
+            return None
+        return [
+            _checked_cost(index, cost(*arguments))
+            for index, arguments in enumerate(zip(*self._iterables, strict=False))
+        ]
 
     def _compare(self, item: Any, number: int) -> None:
         """Whether the second item is the first one, changed: then none may wait for others."""
@@ -167,6 +179,16 @@ class Steps(Sequence["Any"]):
 
     def __getitem__(self, index: Any) -> Any:
         return self._pulled[index]
+
+
+def _checked_cost(index: int, value: Any) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"cost must give a number for each item, not {value!r} (item {index})") from None
+    if not 0 <= number < float("inf"):
+        raise ValueError(f"cost must give a finite number of at least 0, not {value!r} (item {index})")
+    return number
 
 
 def is_async(items: Any) -> bool:
