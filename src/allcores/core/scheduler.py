@@ -29,7 +29,7 @@ from allcores.errors import StartError
 MOST_BARREN_LOSSES = 200  # workers lost in a row that had finished and run nothing: then none will come
 LEAST_LOOK_SECONDS = 0.001  # between two looks at a worker that is between two items
 TAIL_ITEMS = 16  # for each worker: what comes before these fills everybody's time in any order
-DEFAULT_WINDOW_SECONDS = 1.0
+DEFAULT_WINDOW_SECONDS = 0.25
 LEAST_WINDOW_ITEMS = 256
 MOST_WINDOW_ITEMS = 1_000_000
 
