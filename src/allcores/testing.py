@@ -193,6 +193,7 @@ class SimJob:
 
     name = "simulation"
     can_stop = True
+    gathers = False
 
     def __init__(self, settings: SimEngine, task: Task) -> None:
         self._settings = settings

@@ -1,6 +1,7 @@
 """The scheduler against an adversary that lets anything happen in any order, and against rules one by one."""
 
 import hypothesis.strategies as st
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -324,3 +325,31 @@ def test_when_a_worker_is_lost_the_caller_does_not_take_the_seat_of_its_successo
     scheduler.handle(happened.WorkerLost(0, None, 9, None, ""), 0.0)
     assert scheduler.busy_workers() == [1]
     assert scheduler.staffed
+
+
+def at_work(left_seconds, timeout=None, bounded=False):
+    """A scheduler whose two workers hold what it wants them to, with so much work left for each."""
+    cost = 0.005
+    scheduler = Scheduler(Rules(length=10 + int(2 * left_seconds / cost), timeout=timeout, bounded=bounded))
+    scheduler.handle(happened.RanInline([Outcome(0, 10, VALUES, [0] * 10)], None, 10 * cost, 10 * cost), 0.0)
+    scheduler.handle(happened.Planned(2, 2), 0.0)
+    for worker in range(2):
+        scheduler.handle(happened.WorkerReady(worker), 0.0)
+    pulled = 10
+    while (wanted := scheduler.wanted(pulled))[0]:
+        scheduler.handle(happened.Offered(pulled, wanted[0]), 0.0)
+        pulled += wanted[0]
+    return scheduler
+
+
+def test_while_all_have_enough_at_hand_nobody_need_look():
+    assert 0.0 < at_work(left_seconds=2.0).pause_seconds() <= 0.01
+
+
+@pytest.mark.parametrize(
+    "scheduler",
+    [at_work(0.05), at_work(2.0, timeout=1.0), at_work(2.0, bounded=True), Scheduler(Rules(length=9))],
+    ids=["near the end", "with a timeout", "for a consumer", "before anything has begun"],
+)
+def test_else_somebody_looks_all_the_time(scheduler):
+    assert scheduler.pause_seconds() == 0.0

@@ -11,6 +11,7 @@ order of their items, without the item that it was running.
 from __future__ import annotations
 
 import heapq
+from itertools import islice
 
 from allcores.core import chunks
 from allcores.core import commands as do
@@ -31,6 +32,8 @@ LEAST_LOOK_SECONDS = 0.001  # between two looks at a worker that is between two 
 TAIL_ITEMS = 16  # for each worker: what comes before these fills everybody's time in any order
 DEFAULT_WINDOW_SECONDS = 0.25
 LEAST_WINDOW_ITEMS = 256
+FAR_SECONDS = 0.1  # of work left for each worker: then the end is far
+LONGEST_PAUSE_SECONDS = 0.008
 MOST_WINDOW_ITEMS = 1_000_000
 
 
@@ -139,6 +142,17 @@ class Scheduler:
     def room(self, pulled: int) -> int:
         """How many more items may be pulled, after ``pulled`` ones, before the user has taken some."""
         return self._window() - (pulled - self._consumed)
+
+    def pause_seconds(self) -> float:
+        """How long nobody need look at the workers: all have enough at hand, and the end is far.
+
+        Each look takes a core from a worker for some 0.2 ms, however many reports it finds.
+        """
+        found = self._loads.lightest(0, chunks.MOST_AT_HAND) if self._is_far_from_the_end() else None
+        if found is None or self.rules.timeout is not None:
+            return 0.0
+        behind = sum(piece.stop - piece.next for piece in islice(self._workers[found[1]].pieces, 1, None))
+        return min(LONGEST_PAUSE_SECONDS, behind * (self.cost.each or 0.0) / 2)
 
     # -- what others may know -------------------------------------------------------------------------
 
@@ -487,7 +501,16 @@ class Scheduler:
         if remaining is not None and self._workers:
             left = (remaining + self._waiting.items) / len(self._workers)
             tail = tail or chunks.most_bound(left, self.cost.spread) < 2 * size
-        return chunks.at_hand(cost * size, tail, self._away or self.rules.bounded)
+        away = self._away or self.rules.bounded or self._is_far_from_the_end()
+        return chunks.at_hand(cost * size, tail, away)
+
+    def _is_far_from_the_end(self) -> bool:
+        """Whether the user waits for all results, and none of them will be the last for a while."""
+        remaining = self.remaining
+        if self.rules.bounded or remaining is None or not self.staffed:
+            return False
+        left = (remaining + self._waiting.items) / len(self._workers)
+        return left * (self.cost.each or 0.0) > FAR_SECONDS and not self._chooses
 
     def _window(self) -> int:
         """How many items may be pulled and not yet taken by the user."""

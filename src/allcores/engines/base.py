@@ -30,6 +30,7 @@ class Engine(Protocol):
 
     name: str
     can_stop: bool  # a running item can be stopped by killing its worker
+    gathers: bool  # reports may wait in channels until somebody looks, and looking takes a core from a worker
 
     def now(self) -> float:
         """Seconds on the clock that this engine's workers run by."""

@@ -30,6 +30,8 @@ class Items(NamedTuple):
 class Local:
     """The half of such an engine that faces the pump; workers put what happened into ``_events``."""
 
+    gathers = False
+
     def __init__(self) -> None:
         self._events: SimpleQueue[Event | None] = SimpleQueue()
         self._generators = generators.states()

@@ -61,6 +61,7 @@ class Processes:
 
     name = "processes"
     can_stop = True
+    gathers = True
 
     def __init__(
         self,

@@ -176,6 +176,8 @@ class Pump:
         engine = self.engine
         if engine is None:
             return
+        if timeout is None and engine.gathers and (pause := self.scheduler.pause_seconds()):
+            time.sleep(pause)
         most = self._most_wait_seconds
         timeout = most if timeout is None else min(timeout, most)
         due = self.scheduler.wake_at()
