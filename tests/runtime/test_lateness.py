@@ -5,7 +5,7 @@ import time
 
 import allcores as ac
 from allcores.runtime import lateness
-from allcores.runtime.lateness import Probing
+from allcores.runtime.lateness import Lateness, Probing
 
 PATIENCE_SECONDS = 20.0
 DATA = bytes(20_000_000)
@@ -32,3 +32,31 @@ def test_an_item_that_goes_on_is_probed():
 
 def test_explain_sees_that_others_can_compute_beside_an_item_as_map_does():
     assert "the GIL (others were kept from it for" in str(ac.explain(hashed, range(500), n_jobs=2))
+
+
+def probed(monkeypatch, *seconds):
+    """What probes find out that take so long each."""
+    now, took = [0.0], iter(seconds)
+
+    def sleep(_):
+        now[0] += next(took)
+
+    monkeypatch.setattr(lateness, "run_delay_clock", lambda: lambda: 0.0)
+    monkeypatch.setattr(lateness.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(lateness.time, "sleep", sleep)
+    found = Lateness()
+    for _ in seconds:
+        found.probe()
+    return found
+
+
+def test_one_stall_of_the_machine_does_not_look_like_a_held_lock(monkeypatch):
+    assert probed(monkeypatch, 0.005).doubtful
+    found = probed(monkeypatch, 0.005, 0.0006, 0.0006)
+    assert not found.doubtful
+    assert found.share == 0.0
+
+
+def test_a_held_lock_shows_in_every_probe(monkeypatch):
+    assert probed(monkeypatch, 0.0055, 0.0055, 0.0055).share > 0.8
+    assert not probed(monkeypatch, 0.0006).doubtful

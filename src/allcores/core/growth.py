@@ -8,6 +8,9 @@ from __future__ import annotations
 
 WAITING_SHARE = 0.5  # items wait when they use the processor for less than this share of their time
 FIRST_WAITING = 16
+ENOUGH_SHARE = (
+    0.75  # of the workers have finished an item: to wait for the slowest would cost a round each time
+)
 WORTHWHILE_GAIN = 1.2  # a doubling must raise the rate by this factor for the next one to be tried
 
 
@@ -38,7 +41,7 @@ class Growth:
         self._done += items
         self._seconds += seconds
         self._cpu_seconds += cpu_seconds
-        if self._done < self.workers:
+        if self._done < ENOUGH_SHARE * self.workers:
             return self.workers
         if self._cpu_seconds > WAITING_SHARE * self._seconds:
             self.settled = self._computed  # not at once: a worker's first item often pays for imports

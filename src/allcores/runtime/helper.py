@@ -117,9 +117,14 @@ class Helper:
         if running < self._computing_since - since:  # what follows imports may still be part of a first time
             time.sleep(SLEEP_SECONDS)
             return
+        computed = self._cpu_clock() - self._item_cpu_began
+        if (
+            lateness.doubtful and computed < WAITING_SHARE * running
+        ):  # then nobody should keep us from the GIL
+            return
         caller.planner.observe_lateness(lateness.share)
         with urgent, caller.planner.own_imports():
-            caller.consider_running_items(running, self._cpu_clock() - self._item_cpu_began)
+            caller.consider_running_items(running, computed)
         self._imports.begin()
         if caller.pump.engine is None:
             time.sleep(min(0.05, running))

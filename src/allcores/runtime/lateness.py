@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 SLEEP_SECONDS = 0.0005
 LATE_SECONDS = 0.002
+ENOUGH_PROBES = 3  # for one of them to be left out
 WARM_PATIENCE_SECONDS = 0.0015
 COLD_PATIENCE_SECONDS = 0.006
 
@@ -35,6 +36,8 @@ class Lateness:
     def forget(self) -> None:
         """What was found says nothing about other items."""
         self._probed_seconds = self._late_seconds = 0.0
+        self._probes = 0
+        self._longest_seconds = 0.0  # of a late probe
 
     def probe(self) -> None:
         """How late does this thread wake? Being without a core does not count: that is not the GIL's doing."""
@@ -46,14 +49,24 @@ class Lateness:
         if took - SLEEP_SECONDS > LATE_SECONDS:
             with urgent:
                 took -= self._run_delay() - delay_began
+        self._probes += 1
         self._probed_seconds += took
         if took - SLEEP_SECONDS > LATE_SECONDS:
             self._late_seconds += took - SLEEP_SECONDS
+            self._longest_seconds = max(self._longest_seconds, took)
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether all lateness may come from one stall of the machine."""
+        return self._late_seconds > 0 and self._probes < ENOUGH_PROBES
 
     @property
     def share(self) -> float | None:
-        """For what share of the time others were kept from the GIL; None: not known."""
-        return self._late_seconds / self._probed_seconds if self._probed_seconds else None
+        """For what share of the time others were kept from the GIL; None: not known. One stall does not count."""
+        late, probed = self._late_seconds, self._probed_seconds
+        if late and self._probes >= ENOUGH_PROBES:
+            late, probed = late - (self._longest_seconds - SLEEP_SECONDS), probed - self._longest_seconds
+        return late / probed if probed else None
 
 
 class Probing:
