@@ -16,8 +16,12 @@ ROUNDS_LEFT = 6  # a chunk is at most this fraction of a worker's share of what 
 LONG_CHUNK_SECONDS = 0.010  # at hand: one chunk above this, two above the shortest, else four
 AWAY_SECONDS = 0.025  # queued for each worker while the caller is busy with user code
 MOST_AT_HAND = 32
+FAR_SECONDS = 0.1  # of work left for each worker: then the end is far,
+LONGEST_PAUSE_SECONDS = 0.008  # and the caller need not look at each report: a look costs some 0.2 ms
 SURE_CHUNK_SECONDS = 0.001  # no chunk is made shorter than this only because costs differ
 DEVIATIONS = 2.0  # of the time that a chunk takes: so much longer than expected it may be
+WINDOW_SECONDS = 0.25
+LEAST_WINDOW_ITEMS, MOST_WINDOW_ITEMS = 256, 1_000_000
 TRUST = 2  # a chunk holds at most so many times the items whose cost is known: the first ones may be the cheap ones
 
 
@@ -144,3 +148,13 @@ def at_hand(chunk_seconds: float | None, tail: bool, away: bool) -> int:
     if away:
         depth = max(depth, 1 + int(AWAY_SECONDS / max(chunk_seconds, 1e-9)))
     return min(depth, MOST_AT_HAND)
+
+
+def window_items(cost: float | None, workers: int) -> int:
+    """How far a stream may run ahead of its consumer, where the user does not say.
+
+    >>> window_items(0.0001, 2), window_items(0.1, 2), window_items(None, 1000)
+    (5000, 256, 1000)
+    """
+    by_time = 0 if cost is None else int(WINDOW_SECONDS * max(1, workers) / cost)
+    return min(MOST_WINDOW_ITEMS, max(LEAST_WINDOW_ITEMS, workers, by_time))

@@ -10,8 +10,8 @@ order of their items, without the item that it was running.
 
 from __future__ import annotations
 
-import heapq
 from itertools import islice
+from math import inf
 
 from allcores.core import chunks
 from allcores.core import commands as do
@@ -20,6 +20,7 @@ from allcores.core.checks import Checks
 from allcores.core.events import ERROR, Outcome
 from allcores.core.growth import Growth
 from allcores.core.loads import Loads
+from allcores.core.retrials import Retrials
 from allcores.core.rules import Rules
 from allcores.core.staff import Piece, Worker, no_worker_lives
 from allcores.core.trend import Trend
@@ -27,14 +28,10 @@ from allcores.core.waiting import Waiting
 from allcores.core.weights import Weights
 from allcores.errors import StartError
 
+Commands = list[do.Command]
 MOST_BARREN_LOSSES = 200  # workers lost in a row that had finished and run nothing: then none will come
 LEAST_LOOK_SECONDS = 0.001  # between two looks at a worker that is between two items
 TAIL_ITEMS = 16  # for each worker: what comes before these fills everybody's time in any order
-DEFAULT_WINDOW_SECONDS = 0.25
-LEAST_WINDOW_ITEMS = 256
-FAR_SECONDS = 0.1  # of work left for each worker: then the end is far
-LONGEST_PAUSE_SECONDS = 0.008
-MOST_WINDOW_ITEMS = 1_000_000
 
 
 class Scheduler:
@@ -64,8 +61,7 @@ class Scheduler:
         self._waiting = Waiting()
         self._weights = Weights(rules.costs)
         self._checks = Checks()  # where there is a timeout
-        self._retrying: list[tuple[float, int, int]] = []  # heap of (when, item, chunk)
-        self._attempts: dict[int, int] = {}
+        self._retrials = Retrials(rules.retries, rules.retry_wait_seconds)
         self._unsettled: dict[int, int] = {}  # chunk -> items of it that are not settled
         self._in_flight = 0  # pieces
         self._consumed = 0
@@ -98,9 +94,9 @@ class Scheduler:
 
     # -- the two ways in ------------------------------------------------------------------------------
 
-    def handle(self, event: happened.Event, now: float) -> list[do.Command]:
+    def handle(self, event: happened.Event, now: float) -> Commands:
         """Takes in what happened at the time ``now``; returns what is to be done, in order."""
-        commands: list[do.Command] = []
+        commands: Commands = []
         if not self._aborted:
             self._handlers[type(event)](event, now, commands)  # type: ignore[operator]
         return commands
@@ -113,16 +109,15 @@ class Scheduler:
         if self._ended or self._aborted or self.stop is not None or not self._growth.workers:
             return 0, 0
         workers = max(1, len(self._workers))
-        cost = self.cost.each
+        cost = self.cost
         remaining = None if self.rules.length is None else max(0, self.rules.length - pulled)
         size = self.rules.chunksize or chunks.next_size(
-            cost, self.cost.items, remaining, workers, self.cost.spread
+            cost.each, cost.items, remaining, workers, cost.spread
         )
-        trusted = size + 1 <= chunks.TRUST * self.cost.items  # not held back by how little is known
+        trusted = size + 1 <= chunks.TRUST * cost.items  # not held back by how little is known
         if self.rules.chunksize is None:
             size = self._weights.fit(pulled, size, size)
-        if self.rules.whole_leaves and self.rules.chunksize is None:
-            size = chunks.to_leaf(pulled, size, cost)
+            size = chunks.to_leaf(pulled, size, cost.each) if self.rules.whole_leaves else size
         depth = TAIL_ITEMS if self._tail_is_long() else self._depth(size)
         lacking = (self._loads.room(depth) if self._workers else depth) - len(self._waiting)
         if self.rules.may_run_here and not self.rules.bounded:  # at hand for those who have not answered yet
@@ -130,9 +125,8 @@ class Scheduler:
         room = self.room(pulled)
         if self._chooses and trusted:
             lacking = min(room, chunks.MOST_AT_HAND)  # and so on: any item may be the longest
-        if lacking <= 0:
-            return 0, 0
-        if room <= 0 or (self._held_bytes > self.rules.window_bytes and pulled > self._consumed):
+        full = self._held_bytes > self.rules.window_bytes and pulled > self._consumed
+        if lacking <= 0 or room <= 0 or full:
             return 0, 0
         if size > 1:
             return min(size, room), 1  # the next one may be of another size
@@ -144,15 +138,12 @@ class Scheduler:
         return self._window() - (pulled - self._consumed)
 
     def pause_seconds(self) -> float:
-        """How long nobody need look at the workers: all have enough at hand, and the end is far.
-
-        Each look takes a core from a worker for some 0.2 ms, however many reports it finds.
-        """
+        """How long nobody need look at the workers, who have enough at hand: a look takes a core from one of them."""
         found = self._loads.lightest(0, chunks.MOST_AT_HAND) if self._is_far_from_the_end() else None
         if found is None or self.rules.timeout is not None:
             return 0.0
         behind = sum(piece.stop - piece.next for piece in islice(self._workers[found[1]].pieces, 1, None))
-        return min(LONGEST_PAUSE_SECONDS, behind * (self.cost.each or 0.0) / 2)
+        return min(chunks.LONGEST_PAUSE_SECONDS, behind * (self.cost.each or 0.0) / 2)
 
     # -- what others may know -------------------------------------------------------------------------
 
@@ -183,13 +174,12 @@ class Scheduler:
 
     def wake_at(self) -> float | None:
         """The next time at which ``Ticked`` is due, or None."""
-        check_at = self._checks.next_at
-        retry_at = self._retrying[0][0] if self._retrying else None
-        return check_at if retry_at is None else retry_at if check_at is None else min(check_at, retry_at)
+        times = (self._checks.next_at, self._retrials.next_at)
+        return min((when for when in times if when is not None), default=None)
 
     # -- items and chunks -----------------------------------------------------------------------------
 
-    def _offered(self, event: happened.Offered, now: float, commands: list[do.Command]) -> None:
+    def _offered(self, event: happened.Offered, now: float, commands: Commands) -> None:
         first, count, size_bytes = event
         self.offered += count
         self._unsettled[first] = count
@@ -199,10 +189,10 @@ class Scheduler:
         self._staff(commands)
         self._dispatch(now, commands)
 
-    def _source_ended(self, event: happened.SourceEnded, now: float, commands: list[do.Command]) -> None:
+    def _source_ended(self, event: happened.SourceEnded, now: float, commands: Commands) -> None:
         self._ended = True
 
-    def _ran_inline(self, event: happened.RanInline, now: float, commands: list[do.Command]) -> None:
+    def _ran_inline(self, event: happened.RanInline, now: float, commands: Commands) -> None:
         outcomes, chunk, seconds, _ = event
         count = sum(outcome.stop - outcome.start for outcome in outcomes)
         if chunk is None:
@@ -218,14 +208,14 @@ class Scheduler:
         """The items [start, stop) of a chunk wait for a worker."""
         self._waiting.add(start, stop, chunk, self._weights.of(start, stop))
 
-    def _user_consumed(self, event: happened.Consumed, now: float, commands: list[do.Command]) -> None:
+    def _user_consumed(self, event: happened.Consumed, now: float, commands: Commands) -> None:
         self._consumed += event.items
         self._held_bytes -= event.size_bytes
 
-    def _closing(self, event: happened.Closing, now: float, commands: list[do.Command]) -> None:
+    def _closing(self, event: happened.Closing, now: float, commands: Commands) -> None:
         self.stop = -1
 
-    def _settle(self, outcome: Outcome, chunk: int | None, commands: list[do.Command]) -> None:
+    def _settle(self, outcome: Outcome, chunk: int | None, commands: Commands) -> None:
         """Delivers what became of items; the last item of a chunk takes its payload along."""
         commands.append(do.Deliver(outcome, chunk))
         self._held_bytes += outcome.size_bytes
@@ -233,7 +223,7 @@ class Scheduler:
         if outcome.kind == ERROR:
             self._error_settled(outcome.start)
 
-    def _count_settled(self, count: int, chunk: int | None, commands: list[do.Command]) -> None:
+    def _count_settled(self, count: int, chunk: int | None, commands: Commands) -> None:
         self.settled += count
         if chunk is None:
             return
@@ -248,23 +238,14 @@ class Scheduler:
         if self.rules.stop_on_error and (self.stop is None or index < self.stop):
             self.stop = index
 
-    def _tried_in_vain(self, index: int, chunk: int, now: float) -> bool:
-        """Counts a failed attempt at an item; True where there will be no other one."""
-        attempts = self._attempts.get(index, 0) + 1
-        self._attempts[index] = attempts
-        if attempts > self.rules.retries:
-            return True
-        heapq.heappush(self._retrying, (now + self.rules.retry_wait_seconds, index, chunk))
-        return False
-
     # -- workers --------------------------------------------------------------------------------------
 
-    def _planned(self, event: happened.Planned, now: float, commands: list[do.Command]) -> None:
+    def _planned(self, event: happened.Planned, now: float, commands: Commands) -> None:
         self._growth = Growth(event.workers, max(event.workers, event.most))
         self._staff(commands)
         self._dispatch(now, commands)
 
-    def _staff(self, commands: list[do.Command]) -> None:
+    def _staff(self, commands: Commands) -> None:
         """Starts workers up to the number wanted, but no more than there are items to run."""
         useful = self._growth.workers
         to_run = 0 if self._ended else self.remaining
@@ -280,7 +261,7 @@ class Scheduler:
                 self._loads.add(number)
             commands.append(do.Boot(number))
 
-    def _worker_ready(self, event: happened.WorkerReady, now: float, commands: list[do.Command]) -> None:
+    def _worker_ready(self, event: happened.WorkerReady, now: float, commands: Commands) -> None:
         worker = self._workers.get(event.worker)
         if worker is None or worker.ready:
             return
@@ -292,7 +273,7 @@ class Scheduler:
             self._checks.put(event.worker, now + self.rules.timeout)
         self._dispatch(now, commands)
 
-    def _items_done(self, event: happened.ItemsDone, now: float, commands: list[do.Command]) -> None:
+    def _items_done(self, event: happened.ItemsDone, now: float, commands: Commands) -> None:
         worker = self._workers.get(event.worker)
         if worker is None or not worker.pieces:
             return
@@ -304,7 +285,7 @@ class Scheduler:
             weight += self._weights.of(outcome.start, outcome.stop)
             piece.next = outcome.stop
             failed = outcome.kind == ERROR and outcome.retryable
-            if failed and not self._tried_in_vain(outcome.start, piece.chunk, now):
+            if failed and not self._retrials.are_over(outcome.start, piece.chunk, now):
                 continue
             self._settle(outcome, piece.chunk, commands)
         self.cost.observe(weight, event.seconds, usual=worker.proven)
@@ -332,7 +313,7 @@ class Scheduler:
             else:
                 self._checks.drop(number)
 
-    def _worker_lost(self, event: happened.WorkerLost, now: float, commands: list[do.Command]) -> None:
+    def _worker_lost(self, event: happened.WorkerLost, now: float, commands: Commands) -> None:
         worker = self._workers.pop(event.worker, None)
         if worker is None:
             return
@@ -345,14 +326,13 @@ class Scheduler:
         self._barren_losses += 1
         for piece in worker.pieces:
             running = event.running
-            if running is None or not piece.next <= running < piece.stop:
+            too_late = worker.doomed not in (None, running)  # killed for another one: not its fault
+            if running is None or too_late or not piece.next <= running < piece.stop:
                 self._wait(piece.next, piece.stop, piece.chunk)
-            elif worker.doomed is not None and worker.doomed != running:
-                self._wait(piece.next, piece.stop, piece.chunk)  # killed a moment too late: not its fault
             else:
                 self._wait(piece.next, running, piece.chunk)
                 self._wait(running + 1, piece.stop, piece.chunk)
-                self._blame(running, piece.chunk, event, worker.doomed is not None, now, commands)
+                self._blame((running, piece.chunk), event, worker.doomed is not None, now, commands)
         if self._barren_losses > MOST_BARREN_LOSSES:
             self._abort(StartError(no_worker_lives(MOST_BARREN_LOSSES, event)), commands)
             return
@@ -361,58 +341,56 @@ class Scheduler:
 
     def _blame(
         self,
-        index: int,
-        chunk: int,
+        item: tuple[int, int],
         lost: happened.WorkerLost,
         timed_out: bool,
         now: float,
-        commands: list[do.Command],
+        commands: Commands,
     ) -> None:
         """The item was running when its worker was lost: it is tried again or settled."""
+        index, chunk = item
         may_retry = self.rules.retry_timeout if timed_out else self.rules.retry_lost
         self._barren_losses = 0
-        if may_retry and not self._tried_in_vain(index, chunk, now):
+        if may_retry and not self._retrials.are_over(index, chunk, now):
             return
         if timed_out:
             commands.append(do.DeliverTimeout(index, chunk, self.rules.timeout or 0.0, lost.output))
         else:
-            cause, output = lost.cause, lost.output
-            commands.append(do.DeliverLost(index, chunk, lost.signal, lost.exitcode, cause, output))
+            commands.append(do.DeliverLost(index, chunk, lost.signal, lost.exitcode, lost.cause, lost.output))
         self._count_settled(1, chunk, commands)
         self._error_settled(index)
 
-    def _start_failed(self, event: happened.StartFailed, now: float, commands: list[do.Command]) -> None:
+    def _start_failed(self, event: happened.StartFailed, now: float, commands: Commands) -> None:
         self._abort(event.error, commands)
 
-    def _abort(self, error: BaseException, commands: list[do.Command]) -> None:
+    def _abort(self, error: BaseException, commands: Commands) -> None:
         """No worker can be had: the calling thread runs what is open, or the job ends."""
         if not self.rules.may_run_here:
             self._aborted = True
             commands.append(do.Abort(error))
             return
         self._growth = Growth(0, 0)
-        for _, item, chunk in self._retrying:
+        for item, chunk in self._retrials.due(inf):
             self._wait(item, item + 1, chunk)
         for worker in self._workers.values():
             for piece in worker.pieces:
                 self._wait(piece.next, piece.stop, piece.chunk)
         for start, stop, chunk in self._waiting:
             commands.append(do.RunHere(chunk, start, stop))
-        self._retrying, self._workers = [], {}
+        self._workers = {}
         self._in_flight = self._busy_workers = self._ready_workers = 0
         self._waiting, self._loads, self._checks = Waiting(), Loads(), Checks()
 
     # -- time -----------------------------------------------------------------------------------------
 
-    def _ticked(self, event: happened.Ticked, now: float, commands: list[do.Command]) -> None:
-        while self._retrying and self._retrying[0][0] <= now:
-            _, index, chunk = heapq.heappop(self._retrying)
+    def _ticked(self, event: happened.Ticked, now: float, commands: Commands) -> None:
+        for index, chunk in self._retrials.due(now):
             self._wait(index, index + 1, chunk)
         commands += map(do.Look, self._checks.due(now))
         self._staff(commands)
         self._dispatch(now, commands)
 
-    def _seen(self, event: happened.Seen, now: float, commands: list[do.Command]) -> None:
+    def _seen(self, event: happened.Seen, now: float, commands: Commands) -> None:
         worker = self._workers.get(event.worker)
         timeout = self.rules.timeout
         if worker is None or timeout is None or worker.doomed is not None or not worker.pieces:
@@ -426,14 +404,14 @@ class Scheduler:
             self._loads.remove(event.worker, len(worker.pieces))
             commands.append(do.Kill(event.worker))
 
-    def _caller_left(self, event: happened.CallerLeft, now: float, commands: list[do.Command]) -> None:
+    def _caller_left(self, event: happened.CallerLeft, now: float, commands: Commands) -> None:
         self._away = True
         self._caller_runs = self._caller_runs or event.inline
 
-    def _caller_back(self, event: happened.CallerBack, now: float, commands: list[do.Command]) -> None:
+    def _caller_back(self, event: happened.CallerBack, now: float, commands: Commands) -> None:
         self._away = False
 
-    def _caller_waits(self, event: happened.CallerWaits, now: float, commands: list[do.Command]) -> None:
+    def _caller_waits(self, event: happened.CallerWaits, now: float, commands: Commands) -> None:
         self._caller_runs = False
         self._dispatch(now, commands)
         lost_none = self._booted == len(self._workers)  # else what waits may be what has killed a worker
@@ -445,7 +423,7 @@ class Scheduler:
 
     # -- dispatch -------------------------------------------------------------------------------------
 
-    def _dispatch(self, now: float, commands: list[do.Command]) -> None:
+    def _dispatch(self, now: float, commands: Commands) -> None:
         """Gives waiting pieces, the earliest or the longest first, to the workers that hold the fewest.
 
         Where the caller may run them itself, none goes to a worker that has not answered: it may take long to come,
@@ -510,14 +488,13 @@ class Scheduler:
         if self.rules.bounded or remaining is None or not self.staffed:
             return False
         left = (remaining + self._waiting.items) / len(self._workers)
-        return left * (self.cost.each or 0.0) > FAR_SECONDS and not self._chooses
+        return left * (self.cost.each or 0.0) > chunks.FAR_SECONDS and not self._chooses
 
     def _window(self) -> int:
         """How many items may be pulled and not yet taken by the user."""
         if self.rules.window is not None:
             return self.rules.window
-        if not self.rules.bounded:
-            return MOST_WINDOW_ITEMS
-        cost = self.cost.each or DEFAULT_WINDOW_SECONDS
-        by_time = int(DEFAULT_WINDOW_SECONDS * max(1, len(self._workers)) / cost)
-        return min(MOST_WINDOW_ITEMS, max(LEAST_WINDOW_ITEMS, len(self._workers), by_time))
+        workers = len(self._workers)
+        return (
+            chunks.window_items(self.cost.each, workers) if self.rules.bounded else chunks.MOST_WINDOW_ITEMS
+        )
