@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+import threading
 import types
 
 import pytest
@@ -206,3 +207,31 @@ def test_what_the_helper_imports_meanwhile_is_not_the_first_items_doing(ends_mea
     if not ends_meanwhile:
         observed(one, 1, ITEM)
     assert one.seen_enough
+
+
+def test_nobody_plans_between_the_guard_s_answer_and_what_it_refuses(monkeypatch):
+    """The caller and its helper may ask at the same time: threads would be let in that the guard keeps out."""
+    one = planner()
+    ran(one, 1, 0.02, 0.0)
+    ran(one, 1, 0.02, 0.0)
+    answered, goes_on = threading.Event(), threading.Event()
+    ask = one.watch.ask
+
+    def asks_slowly(sample):
+        ask(sample)
+        answered.set()
+        assert goes_on.wait(20)
+        return {THREADS: "they share a connection"}
+
+    monkeypatch.setattr(one.watch, "ask", asks_slowly)
+    plans = []
+    helper = threading.Thread(target=lambda: plans.append(one.plan(100)))
+    helper.start()
+    assert answered.wait(20)
+    caller = threading.Thread(target=lambda: plans.append(one.plan(100)))
+    caller.start()
+    caller.join(0.2)
+    goes_on.set()
+    helper.join(20)
+    caller.join(20)
+    assert [plan.engine == THREADS for plan in plans] == [False, False]

@@ -118,9 +118,8 @@ class Helper:
             time.sleep(SLEEP_SECONDS)
             return
         computed = self._cpu_clock() - self._item_cpu_began
-        if (
-            lateness.doubtful and computed < WAITING_SHARE * running
-        ):  # then nobody should keep us from the GIL
+        waits = computed < WAITING_SHARE * running
+        if waits and lateness.doubtful:  # nobody should keep us from the GIL
             return
         caller.planner.observe_lateness(lateness.share)
         with urgent, caller.planner.own_imports():

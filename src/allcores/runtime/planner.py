@@ -68,6 +68,8 @@ class Planner:
         self.task = task
         self._refused: dict[str, str] = {}
         self.watch = Watch(task, options)
+        self._guarded = False  # the guard's answer is known, and what it refuses is noted
+        self._asking = threading.Lock()
         self._items = 0
         self._seconds = 0.0
         self._cpu_seconds = 0.0
@@ -277,7 +279,7 @@ class Planner:
             sample = self._sample(running)
             if self._fresh is not None:
                 sample = sample._replace(transport_seconds=0.0)
-            may_compute = self.watch.threads_may_compute or not self.watch.asked
+            may_compute = self.watch.threads_may_compute or not self._guarded
             plan = choose(sample, left, facts, self._cap, self._refused, may_compute)
             if plan.engine == INLINE:
                 return plan, facts
@@ -286,7 +288,7 @@ class Planner:
                     facts, workers_are_known = self._look_closer(facts, workers_are_known, staffed)
                 except OSError as error:  # no descriptor is left, not even for a module of ours
                     self.refuse(PROCESSES, f"what they would take cannot be found out: {error}")
-            elif not self.watch.asked:
+            elif not self._guarded:
                 if plan.engine == PROCESSES:
                     self._start_in_advance()
                 self._ask_the_guard()
@@ -343,12 +345,17 @@ class Planner:
             self._ask_the_guard(source.peek())
 
     def _ask_the_guard(self, first: tuple[Any, ...] = ()) -> None:
-        try:
-            refused = self.watch.ask(first)
-        except OSError as error:  # no descriptor is left, not even for a module of ours
-            refused = dict.fromkeys((THREADS, PROCESSES), f"nobody can look for lost writes: {error}")
-        for engine, reason in refused.items():
-            self.refuse(engine, reason)
+        """Once: the caller and its helper may both be about to, and neither goes on without the answer."""
+        with self._asking:
+            if self._guarded:
+                return
+            try:
+                refused = self.watch.ask(first)
+            except OSError as error:  # no descriptor is left, not even for a module of ours
+                refused = dict.fromkeys((THREADS, PROCESSES), f"nobody can look for lost writes: {error}")
+            for engine, reason in refused.items():
+                self.refuse(engine, reason)
+            self._guarded = True
 
     def _sample(self, running: tuple[int, float, float] | None) -> Sample:
         items, seconds, cpu_seconds = self._items, self._seconds, self._cpu_seconds
