@@ -130,12 +130,31 @@ def test_a_row_that_is_slower_than_the_loop_is_told():
     ]
 
 
+def in_moods(share):
+    """Rounds of a machine with moods, in which warm calls take this share of the loop beside them."""
+    return [
+        {
+            "first_serial_seconds": mood,
+            "cold_seconds": mood,
+            "serial_seconds": mood,
+            "warm_seconds": share * mood,
+        }
+        for mood in (1.0, 2.0, 1.5)
+    ]
+
+
 def test_a_call_is_compared_with_the_loop_of_its_own_round():
-    in_moods = [{"warm_seconds": 1.02 * mood, "serial_seconds": mood} for mood in (1.0, 2.0, 1.5)]
-    assert not demo._is_slower(in_moods, "warm", 1.5)
-    assert demo._is_slower(in_moods, "warm", 1.2)  # with all BLAS threads the loop is faster
-    slow = [{"warm_seconds": 1.1 * mood, "serial_seconds": mood} for mood in (1.0, 2.0, 1.5)]
-    assert demo._is_slower(slow, "warm", 1.5)
+    assert demo.slower(in_moods(1.02), 1.5, 1.5) == []
+    assert demo.slower(in_moods(1.02), 1.5, 1.2) == ["warm"]  # with all BLAS threads the loop is faster
+    assert demo.slower(in_moods(1.1), 1.5, 1.5) == ["warm"]
+
+
+def test_a_long_row_that_looks_slower_than_the_loop_gets_all_its_rounds():
+    assert demo.enough(in_moods(1.0)[:1], None, 60.0)
+    assert not demo.enough(in_moods(1.0)[:1], None, 1.0)
+    assert not demo.enough(in_moods(1.2)[:2], None, 60.0)
+    assert demo.enough(in_moods(1.2), None, 60.0)
+    assert not demo.enough(in_moods(1.0), 5, 60.0)
 
 
 def test_a_row_that_does_not_exist_is_refused_with_the_names_that_do(capsys):

@@ -29,9 +29,9 @@ from allcores.cli.screen import Screen, open_screen
 from allcores.runtime import machine
 
 ROUNDS = 3
-ROW_SECONDS = (
-    7.0  # a row that took longer than this has seen enough rounds, unless their number was asked for
-)
+# A row that took longer than this has seen enough rounds, unless their number was asked for or it looks slower than
+# the loop: on a machine with moods one round alone says so too easily.
+ROW_SECONDS = 7.0
 CHILD_SECONDS = 120.0  # a round that takes longer is lost
 MOST_COMPLAINTS = 4_000  # characters of a child's standard error that are kept
 ALLOWED_SHARE, ALLOWED_SECONDS = (
@@ -125,12 +125,7 @@ def _measured(row: Row, stage: Stage) -> dict[str, Any]:
 
 
 def _finding(row: Row, stage: Stage) -> dict[str, Any]:
-    screen, rounds = stage.screen, stage.rounds or ROUNDS
-    samples: list[dict[str, Any]] = []
-    began = time.perf_counter()
-    while len(samples) < rounds and (stage.rounds or time.perf_counter() - began < ROW_SECONDS):
-        screen.step(f"{row.title}: round {len(samples) + 1} of {rounds}")
-        samples.append({**_child(row, "first", stage), **_child(row, "round", stage)})
+    screen, samples = stage.screen, _samples(row, stage)
     screen.step(f"{row.title}: which plan is carried out")
     plan = _child(row, "plan", stage)
     alone_seconds = median(sample["serial_seconds"] for sample in samples)
@@ -158,26 +153,59 @@ def _finding(row: Row, stage: Stage) -> dict[str, Any]:
         "n_jobs": plan["n_jobs"],
         "reasons": plan["reasons"],
         "same_answer": all(sample["same_answer"] for sample in samples),
-        "slower": [
-            name
-            for name, loop_seconds in (("cold", cold_serial_seconds), ("warm", serial_seconds))
-            if _is_slower(samples, name, loop_seconds)
-        ],
+        "slower": slower(samples, cold_serial_seconds, serial_seconds),
         "as_expected": not row.stays or plan["engine"] == "inline",
         "samples": samples,
     }
 
 
-def _is_slower(samples: Sequence[dict[str, Any]], name: str, loop_seconds: float) -> bool:
-    """Whether calls took longer than allowed, in the median of the rounds.
+def _samples(row: Row, stage: Stage) -> list[dict[str, Any]]:
+    """The rounds of a row. Items that wait have no first time worth a round: the loop is the loop."""
+    samples: list[dict[str, Any]] = []
+    began = time.perf_counter()
+    while not enough(samples, stage.rounds, time.perf_counter() - began):
+        stage.screen.step(f"{row.title}: round {len(samples) + 1} of {stage.rounds or ROUNDS}")
+        first = {} if row.waits else _child(row, "first", stage)
+        sample = _child(row, "round", stage)
+        samples.append({"first_serial_seconds": sample["serial_seconds"], **first, **sample})
+    return samples
+
+
+def enough(samples: Sequence[dict[str, Any]], asked: int | None, seconds: float) -> bool:
+    """Whether these rounds, which took so many seconds, are those that were asked for, or else say enough.
+
+    >>> enough([], None, 0.0), enough([{}], 1, 0.0), enough([{}, {}, {}], None, 0.0)
+    (False, True, True)
+    """
+    if not samples or asked or len(samples) == ROUNDS:
+        return len(samples) == (asked or ROUNDS)
+    cold_loop, warm_loop = (
+        median(sample[name] for sample in samples) for name in ("first_serial_seconds", "serial_seconds")
+    )
+    return seconds > ROW_SECONDS and not slower(samples, cold_loop, warm_loop)
+
+
+def slower(
+    samples: Sequence[dict[str, Any]], cold_loop_seconds: float, warm_loop_seconds: float
+) -> list[str]:
+    """Which calls, cold or warm, took longer than allowed, in the median of the rounds.
 
     Each is compared with the loop of its own round, since the machine's mood changes from round to round; on average
-    the loop takes ``loop_seconds``.
+    the loop takes so many seconds.
     """
-    loop = {"cold": "first_serial_seconds", "warm": "serial_seconds"}[name]
+    return [
+        name
+        for name, loop, loop_seconds in (
+            ("cold", "first_serial_seconds", cold_loop_seconds),
+            ("warm", "serial_seconds", warm_loop_seconds),
+        )
+        if _excess_seconds(samples, name, loop, loop_seconds) > ALLOWED_SECONDS
+    ]
+
+
+def _excess_seconds(samples: Sequence[dict[str, Any]], name: str, loop: str, loop_seconds: float) -> float:
     allowed_share = ALLOWED_SHARE * loop_seconds / median(sample[loop] for sample in samples)
-    excess_seconds = [sample[f"{name}_seconds"] - allowed_share * sample[loop] for sample in samples]
-    return bool(median(excess_seconds) > ALLOWED_SECONDS)
+    return float(median(sample[f"{name}_seconds"] - allowed_share * sample[loop] for sample in samples))
 
 
 def _best_possible(row: Row, stage: Stage, alone_seconds: float, items: int) -> float:

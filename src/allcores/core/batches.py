@@ -7,7 +7,7 @@ is known, and grow with the time that has been spent here already.
 from __future__ import annotations
 
 SHORT_SECONDS = 0.003
-SHARE = 0.1  # of the time that items have run here already: what has lasted will last
+SHARE = 0.25  # of the time that items have run here already: what has lasted will last
 LONGEST_SECONDS = 0.05
 HELPED_SECONDS = 0.0005  # while workers are starting
 LAST_SECONDS = 0.005  # less than this is not worth being cut
