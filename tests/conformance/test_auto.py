@@ -34,6 +34,22 @@ def test_computing_moves_to_processes(tmp_path):
         assert len(list(tmp_path.iterdir())) >= 2
 
 
+def cheap_then_dear(directory, x):
+    """The first items cost next to nothing, so that the calling thread runs thousands of them in one go."""
+    if x < 5_000:
+        return sum(range(500))
+    on.touch(directory, on.pid(x))
+    return on.burn(x, 0.01)
+
+
+def test_what_the_calling_thread_has_not_come_to_moves_when_items_get_dear(tmp_path):
+    ac.warmup()
+    function = functools.partial(cheap_then_dear, str(tmp_path))
+    results = ac.map(function, range(5_200), n_jobs=2)
+    assert results == [sum(range(500))] * 5_000 + [x * x for x in range(5_000, 5_200)]
+    assert len(list(tmp_path.iterdir())) >= 2
+
+
 def test_waiting_moves_to_threads(tmp_path):
     function = functools.partial(threads_seen, str(tmp_path))
     assert ac.map(function, range(60)) == [x * x for x in range(60)]

@@ -235,3 +235,22 @@ def test_nobody_plans_between_the_guard_s_answer_and_what_it_refuses(monkeypatch
     helper.join(20)
     caller.join(20)
     assert [plan.engine == THREADS for plan in plans] == [False, False]
+
+
+def test_several_items_that_are_dearer_than_those_before_speak_for_those_to_come():
+    one = planner()
+    ran(one, 1000, 0.01)
+    one.item_begins()
+    assert one.plan(100, running=one.since_last_look(1000, 0.02, 0.02)).seconds[INLINE] == pytest.approx(
+        0.002
+    )
+    assert one.plan(100, running=one.since_last_look(1004, 0.06, 0.06)).seconds[INLINE] == pytest.approx(1.0)
+
+
+def test_one_item_that_is_dearer_counts_as_one():
+    one = planner()
+    ran(one, 9, 0.09)
+    one.item_begins()
+    assert one.since_last_look(1, 0.4, 0.4) == (1, 0.4, 0.4)
+    running = one.since_last_look(1, 0.91, 0.91)
+    assert one.plan(100, running=running).seconds[INLINE] == pytest.approx(10.0)

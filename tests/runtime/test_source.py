@@ -2,6 +2,7 @@
 
 import itertools
 
+import numpy as np
 import pytest
 
 from allcores.runtime.source import Source
@@ -89,7 +90,7 @@ def stepping(iterator):
 def test_steps_pull_each_item_when_it_is_asked_for_and_keep_it():
     counter = itertools.count()
     source = stepping(counter)
-    steps = source.step_by_step(4)
+    steps = source.ahead(4)[1]
     walk = iter(steps)
     assert [next(walk), next(walk)] == [2, 3]
     assert next(counter) == 4
@@ -100,9 +101,9 @@ def test_steps_pull_each_item_when_it_is_asked_for_and_keep_it():
 
 def test_steps_end_with_the_input():
     source = stepping(iter(range(5)))
-    assert list(source.step_by_step(9)) == [2, 3, 4]
+    assert list(source.ahead(9)[1]) == [2, 3, 4]
     assert (source.pulled, source.ended) == (5, True)
-    assert not source.step_by_step(9)
+    assert not source.ahead(9)[1]
 
 
 def test_what_the_iterator_raises_between_two_steps_ends_the_input():
@@ -111,14 +112,68 @@ def test_what_the_iterator_raises_between_two_steps_ends_the_input():
         raise OSError("the disk is gone")
 
     source = stepping(items())
-    assert list(source.step_by_step(9)) == [2, 3]
+    assert list(source.ahead(9)[1]) == [2, 3]
     assert (source.pulled, source.ended) == (4, True)
     assert isinstance(source.error, OSError)
 
 
 def test_steps_that_are_left_half_way_count_what_they_have_pulled():
     source = stepping(iter(range(10)))
-    walk = iter(source.step_by_step(9))
+    walk = iter(source.ahead(9)[1])
     assert [next(walk), next(walk)] == [2, 3]
     del walk
     assert (source.pulled, source.ended) == (4, False)
+
+
+SEQUENCES = [
+    list(range(200)),
+    tuple(range(200)),
+    range(3, 603, 3),
+    "ab" * 100,
+    bytes(range(200)),
+    np.arange(400).reshape(200, 2),
+]
+
+
+@pytest.mark.parametrize("items", SEQUENCES, ids=lambda items: type(items).__name__)
+def test_a_stretch_hands_out_what_a_slice_would(items):
+    source = Source((items,))
+    source.take(7)
+    first, stretch = source.ahead(150, 4)
+    assert (first, len(stretch), source.pulled) == (7, 150, 8)
+    assert list(map(str, stretch)) == list(map(str, items[7:157]))
+    assert (len(stretch), source.pulled, source.ended) == (150, 157, False)
+    assert str(stretch[149]) == str(stretch[-1]) == str(items[156])
+    assert list(map(str, stretch[146:])) == list(map(str, items[153:157]))
+    assert len(list(source.ahead(999, 50)[1])) == 43
+    assert source.ended
+
+
+def test_others_may_take_what_a_stretch_has_not_come_to():
+    source = Source((list(range(1000)),))
+    _, stretch = source.ahead(640, 10)
+    walk = iter(stretch)
+    assert [next(walk) for _ in range(5)] == [0, 1, 2, 3, 4]
+    first, taken = source.take(10)
+    mine = [0, 1, 2, 3, 4, *walk]
+    assert mine == list(range(first))
+    assert taken == list(range(first, first + 10))
+    assert len(stretch) == first == 11
+
+
+def test_a_stretch_that_others_were_faster_to_is_empty():
+    source = Source((list(range(10)),))
+    assert source.take_if_next(0, 4) == [0, 1, 2, 3]
+    assert not source.take_if_next(0, 4)
+    assert source.take_if_next(4, 9) == [4, 5, 6, 7, 8, 9]
+    assert not source.take_if_next(10, 1)
+
+
+def test_a_list_that_shrinks_meanwhile_ends_where_it_ends():
+    shrinking = list(range(300))
+    source = Source((shrinking,))
+    seen = [(x, shrinking.pop())[0] for x in source.ahead(300, 4)[1]]
+    assert seen == list(range(len(seen)))
+    assert 150 <= len(seen) == source.pulled < 160
+    assert not len(source.ahead(300, 4)[1])
+    assert source.ended

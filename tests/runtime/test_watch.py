@@ -117,7 +117,7 @@ def test_one_object_again_and_again_is_not_for_threads():
 def test_one_object_again_and_again_out_of_an_iterator_is_not_for_anybody():
     source = Source((iter([ROWS] * 3),))
     looking = watch(len)
-    ran(looking, len, source.step_by_step(1))
-    ran(looking, len, source.step_by_step(1))
+    ran(looking, len, source.ahead(1)[1])
+    ran(looking, len, source.ahead(1)[1])
     assert set(looking.ask()) == {THREADS, PROCESSES}
     assert source.reuses

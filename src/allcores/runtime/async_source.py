@@ -22,7 +22,7 @@ class AsyncSource(Source):
     """Pulls numbered items out of async iterables (and lists and the like, if there are several).
 
     ``take`` never waits: it returns what is there and asks for what is missing; ``on_arrival`` is called, in the
-    loop, as soon as there is something. ``step_by_step`` waits for one item.
+    loop, as soon as there is something. ``ahead`` waits for one item.
     """
 
     def __init__(
@@ -70,13 +70,13 @@ class AsyncSource(Source):
                 self._ask(count - len(items))
             return first, items
 
-    def step_by_step(self, count: int) -> Steps:
+    def ahead(self, count: int, piece: int = 1) -> tuple[int, Sequence[Any]]:
         """The next item, which is waited for."""
         with self._arrival:
             if not self._there and not self._walked:
                 self._ask(1)
             self._arrival.wait_for(lambda: self._there or self._walked or self._given_up)
-        return Steps(self, 1)
+        return self.pulled, Steps(self, 1)
 
     def give_up(self) -> None:
         """Nobody wants any more items."""

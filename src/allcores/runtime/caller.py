@@ -65,10 +65,13 @@ class Caller:
         self.source = source
         self.options = options
         self.away_since: float | None = None  # since when the calling thread has been inside user code
-        self.runs_items = 0  # and how many items of this job it runs there, as one batch
+        self.runs_items = self._began = (
+            0  # how many items it is to run there, as one batch, and from where on
+        )
         self.closed = False
         self.raised: BaseException | None = None  # the user's error that ended the job
         self.first = 0  # index of the first item of the outputs that were handed over last
+        self.results: list[Any] | None = None  # where outputs go that come next, one for each item
         surround(task, options)
         self.planner = Planner(task, options)
         self.pump = Pump(
@@ -354,27 +357,22 @@ class Caller:
         room = self.pump.scheduler.room(self.source.pulled)
         if room <= 0 or self.source.ended:
             return False
-        if self.source.random_access:
-            first, items = self._pull(1 if self._probing else min(self._batches.size, room))
-        else:  # item by item, as the loop does: what is pulled may last only until the next one is
-            first = self.source.pulled
-            items = self.source.step_by_step(1 if self._probing else min(self._batches.size, room))
+        count = 1 if self._probing else min(self._batches.size, room)
+        first, items = self.source.ahead(count, self._batches.piece)
         if len(items):
             self._run_inline(first, items, None)
         self._tell_end()
         if not len(items):
             return False
         self._helped_since_plan = starting
-        cost = self.pump.scheduler.cost.each
-        self._batches.choose(
-            cost, self._left(), certain=self.planner.seen_enough, helped=starting and not staffed
-        )
+        self._batches.choose(self._left(), certain=self.planner.seen_enough, helped=starting and not staffed)
         if self.pump.engine is None:
             self._consider()
         return True
 
     def _run_inline(self, first: int, items: Any, chunk: int | None) -> None:
         self.planner.item_begins(items)
+        self._began = first
         outcomes, seconds, cpu_seconds = run_inline(
             probing(self.task) if self._probing else self.task,
             first,
@@ -384,6 +382,7 @@ class Caller:
             live=not self._attempts.retries and not self._ready and self.pump.order.is_next(first),
             stop_on_error=self.options.on_error == "raise",
             attempts=self._attempts,
+            into=self.results if self.results is not None and len(self.results) == first else None,
         )
         if self._probing and type(outcomes[-1].body) is Begun:
             from allcores.runtime.awaited import turn_to_loop
@@ -392,12 +391,13 @@ class Caller:
             turn_to_loop(self, items, outcomes[-1])
             return
         self._probing = self._probing and outcomes[-1].kind == ERROR
-        self._batches.ran(seconds)
-        self.planner.observe(items, outcomes, seconds, cpu_seconds)
-        for outcome in outcomes:
-            number = outcome.start - first
-            if outcome.kind == ERROR and number < len(items):  # else Ctrl-C came between two items
-                self._failed_items[outcome.start] = items[number]
+        self._batches.ran(outcomes[-1].stop - first if outcomes else 0, seconds)
+        self.planner.observe(items, outcomes, seconds, cpu_seconds, self.results or ())
+        for start, _, kind, *_ in outcomes:
+            if kind == ERROR and len(
+                failed := items[start - first : start - first + 1]
+            ):  # else it was Ctrl-C
+                self._failed_items[start] = failed[0]
         self.pump.tell(happened.RanInline(outcomes, chunk, seconds, cpu_seconds))
         for outcome in outcomes:
             if outcome.kind == ERROR and issubclass(type(outcome.body), KeyboardInterrupt):
@@ -434,7 +434,8 @@ class Caller:
         # filled anew, which threads cannot share.
         unsure = not self.planner.seen_enough and perhaps
         unseen = not self.source.random_access and self.source.pulled == 1
-        self._follow((self.runs_items, seconds, cpu_seconds), threads_too=not (unsure or unseen))
+        running = self.planner.since_last_look(self.source.pulled - self._began, seconds, cpu_seconds)
+        self._follow(running, threads_too=not (unsure or unseen))
 
     def _left(self) -> int | None:
         length = self.source.length
@@ -481,11 +482,10 @@ class Caller:
         if self._helper is not None:
             self._helper.wake()
         self.planner.seats.give_back()
-        engine = self.pump.engine
+        pump, engine = self.pump, self.pump.engine
         if engine is None:
             self.planner.pay_the_rent()
             return
-        pump = self.pump
         with pump.exclusively():
             try:
                 pump.post(happened.Closing())

@@ -37,12 +37,14 @@ def run_inline(
     live: bool,
     stop_on_error: bool,
     attempts: Attempts,
+    into: list[Any] | None = None,
 ) -> Ran:
     """Runs items in the task's surroundings.
 
     Args:
         away: entered while user code runs.
         keeps: what they print is kept until their results are delivered (``live``: but not the first one's).
+        into: where outputs are added, as ``run_items`` does it, where nothing is kept.
     """
     inline = Inline(task, items)
     try:
@@ -59,7 +61,9 @@ def run_inline(
                     owner=inline,
                 )
             else:
-                outcomes = run_items(task, first, items, stop_on_error=stop_on_error, attempts=attempts)
+                outcomes = run_items(
+                    task, first, items, stop_on_error=stop_on_error, attempts=attempts, into=into
+                )
             return Ran(outcomes, time.perf_counter() - began, time.thread_time() - cpu_began)
     finally:  # Ctrl-C may have come at any moment, also between the steps of entering and leaving
         let_go(inline)

@@ -58,7 +58,7 @@ def kept(find: Callable[[], dict[int, Any]]) -> Iterator[None]:
 def collected(caller: Caller) -> list[Any]:
     """All outputs of a job; where it fails, those that had finished stay with the exception, handed over or not."""
     results: list[Any] = []
-    starts: list[tuple[int, int]] = []  # index of an item, position of its output
+    starts = [(0, 0)]  # index of an item, position of its output
 
     def find() -> dict[int, Any]:
         found: dict[int, Any] = {}
@@ -67,14 +67,14 @@ def collected(caller: Caller) -> list[Any]:
         found.update(caller.unseen())
         return {index: found[index] for index in sorted(found)}
 
+    if caller.options.ordered and not caller.task.spreads and caller.task.reduction is None:
+        caller.results = results
     try:
         with contextlib.closing(caller.outputs()) as runs:
             for outputs in runs:
-                starts.append((caller.first, len(results)))
-                if results:
+                if outputs:  # else they are there already
+                    starts.append((caller.first, len(results)))
                     results += outputs
-                else:
-                    results = outputs  # the first ones are taken as they are
     except BaseException as error:
         told = caller.raised or error  # a StopIteration of the user's cannot leave a generator as it is
         attach(told, find)

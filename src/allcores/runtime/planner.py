@@ -50,6 +50,7 @@ COPY_BYTES_A_SECOND = 0.4e9  # pickled, through a socket, and unpickled
 LEAST_SAMPLE_SECONDS = 0.0005
 COMPUTING_SHARE = 0.9
 LEAST_START_SECONDS = 0.02  # of the first workers of a process
+DEARER = 1.5  # times as long: then items are of another kind
 LOOK_AGAIN_SECONDS = 0.01  # at how long items had no core: a look takes as long as many a batch of them
 
 
@@ -78,7 +79,8 @@ class Planner:
         self.may_start = False
         self._modules = 0  # that were imported when the last items began
         self._loading = False  # the helper imports what is ours
-        self._last = (0, 0.0, 0.0)  # items, seconds and CPU seconds of the last batch
+        self._last = (0, 0.0, 0.0)  # items, seconds and CPU seconds of the last batch,
+        self._seen = (0, 0.0, 0.0)  # and of the one that runs, when the helper looked last
         self._late_share: float | None = None
         self._transport: float | None = None
         self._luggage: float | None = None
@@ -167,6 +169,7 @@ class Planner:
         """The calling thread is about to run items."""
         if self.may_move:
             self.watch.begins(items, self._seconds > LEAST_SAMPLE_SECONDS)
+        self._seen = (0, 0.0, 0.0)
         self._modules = len(sys.modules)
         if self._books is not None and not self._computes:
             self._books.begin(LOOK_AGAIN_SECONDS)
@@ -199,9 +202,14 @@ class Planner:
         self._refused[engine] = reason
 
     def observe(
-        self, items: Sequence[Any], outcomes: Sequence[Outcome], seconds: float, cpu_seconds: float
+        self,
+        items: Sequence[Any],
+        outcomes: Sequence[Outcome],
+        seconds: float,
+        cpu_seconds: float,
+        results: Sequence[Any] = (),
     ) -> None:
-        """Takes in that items ran in the calling thread."""
+        """Takes in that items ran in the calling thread; outputs that are not in the outcomes end the results."""
         self.watch.ended()
         if self._items == 1 and not self._warmed_up:  # the first item often pays for imports and caches
             self._forget_sample()
@@ -218,12 +226,19 @@ class Planner:
             self._forget_sample()
         last = outcomes[-1] if outcomes else None
         if self._transport is None and self.may_move and last is not None and type(last.body) is list:
-            outputs = last.body[-TRANSPORT_ITEMS:]
+            outputs = (last.body or results)[max(-TRANSPORT_ITEMS, last.start - last.stop) :]
             self._fresh = items[len(items) - len(outputs) :], outputs, last.stop - 1
 
     def _forget_sample(self) -> None:
         self._items, self._seconds, self._cpu_seconds = 0, 0.0, 0.0
         self._warmed_up = True
+
+    def since_last_look(self, count: int, seconds: float, cpu_seconds: float) -> tuple[int, float, float]:
+        """Of items that run, what they took so far: only what is new since this was last asked while they ran."""
+        (count_then, seconds_then, cpu_then), self._seen = self._seen, (count, seconds, cpu_seconds)
+        if count == count_then:  # it is still the same item
+            return self._seen
+        return count - count_then, seconds - seconds_then, cpu_seconds - cpu_then
 
     def look_at_transport(self) -> None:
         """Measures it. Results that cannot be pickled at all can be had without processes only."""
@@ -365,8 +380,10 @@ class Planner:
             items, seconds, cpu_seconds = self._last  # one stall says nothing about cheap items
         if running is not None:
             count, so_far, computed = running
-            items += count
             so_far, computed = self._at_work(so_far, computed, over=False)
+            if count > 1 and so_far * items > DEARER * seconds * count:
+                items, seconds, cpu_seconds = 0, 0.0, 0.0  # those before tell nothing of those to come
+            items += count
             seconds += so_far
             cpu_seconds += computed
         return Sample(max(1, items), max(seconds, 1e-9), cpu_seconds, self._late_share, self._transport)

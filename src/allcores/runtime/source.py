@@ -61,6 +61,15 @@ class Source:
             self.pulled += len(items)
             return first, items
 
+    def take_if_next(self, first: int, count: int) -> Sequence[Any]:
+        """Like ``take``, from index ``first`` on; none where others have taken these by now."""
+        with self._lock:
+            if self.ended or self.pulled != first:
+                return ()
+            items = self._known(first, count)
+            self.pulled += len(items)
+            return items
+
     def give_up(self) -> None:
         """Nobody wants any more items; any thread may call it."""
 
@@ -99,9 +108,20 @@ class Source:
             self.reuses = item is self._first_item and not issubclass(type(item), UNCHANGING)
             self._first_item = None
 
-    def step_by_step(self, count: int) -> Steps:
-        """Up to ``count`` items, each pulled when it is asked for; only the first one is pulled at once."""
-        return Steps(self, count)
+    def ahead(self, count: int, piece: int = 1) -> tuple[int, Sequence[Any]]:
+        """Like ``take``, for the calling thread, which pulls the items as it comes to them, where that can be.
+
+        Only the first one is pulled at once: one by one out of an iterator, as the loop does, since what is pulled may
+        last only until the next one is; ``piece`` by piece where others may take what is left.
+        """
+        first = self.pulled
+        if not self.random_access:
+            return first, Steps(self, count)
+        return (
+            self.take(count)
+            if self._sliced is None
+            else (first, Stretch(self, self._sliced, first, count, piece))
+        )
 
     def walk(self, pulled: list[Any], count: int) -> Iterator[Any]:
         """Adds items to ``pulled`` until these are ``count``, each when it is asked for."""
@@ -145,6 +165,42 @@ class Source:
             self.error = error
         self.ended = len(items) < count
         return items
+
+
+class Stretch(Sequence["Any"]):
+    """Items of a sequence that are pulled piece by piece while somebody walks over them, until others take some.
+
+    Pieces are short, since many objects in a new list are work for the garbage collector. The length is 0 if there is
+    no item, else the number of items that are wanted, and after the walk of those that were pulled.
+    """
+
+    def __init__(self, source: Source, items: Sequence[Any], first: int, count: int, piece: int) -> None:
+        self._source = source
+        self._items = items
+        self._size = piece
+        self._first = first
+        self._begun = source.take_if_next(first, 1)
+        self._length = min(count, max(1, len(items) - first)) if len(self._begun) else 0
+
+    def __iter__(self) -> Iterator[Any]:
+        return chain.from_iterable(self._pieces())
+
+    def _pieces(self) -> Iterator[Sequence[Any]]:
+        piece, done = self._begun, 0
+        while len(piece):
+            yield piece
+            done += len(piece)
+            piece = self._source.take_if_next(self._first + done, min(self._size, self._length - done))
+        self._length = done
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            start, stop, _ = index.indices(self._length)
+            return self._items[self._first + start : self._first + stop]
+        return self._items[self._first + range(self._length)[index]]
 
 
 class Steps(Sequence["Any"]):

@@ -104,7 +104,7 @@ class Watch:
         if issubclass(type(first), UNCHANGING):
             return
         again = bool(self._sample) and self._sample[0] is first
-        if again or (type(items) is list and len(items) > 1 and items[0] is items[1]):
+        if again or (type(items) is not Steps and len(items) > 1 and items[0] is items[1]):
             self._repeats = "iterator" if type(items) is Steps else "list"
 
     # -- the answer -----------------------------------------------------------------------------------

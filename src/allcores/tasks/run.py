@@ -60,14 +60,17 @@ def run_items(
     stop_on_error: bool = False,
     attempts: Attempts = ONCE,
     ledger: Ledger | None = None,
+    into: list[Any] | None = None,
 ) -> list[Outcome]:
     """Runs items in order; outcomes cover all of them, up to where ``proceed`` said no or an error stopped it.
 
-    Whatever the function raises becomes an ERROR outcome, SystemExit and KeyboardInterrupt too.
+    Whatever the function raises becomes an ERROR outcome, SystemExit and KeyboardInterrupt too. ``into``: a list that
+    the outputs of the first items are added to, up to an error; their outcome is empty then. To move them there later
+    would touch each of them once more, which for cheap items is felt.
     """
     outcomes: list[Outcome] = []
-    outputs: list[Any] = []
-    start = first
+    outputs: list[Any] = [] if into is None else into
+    start = first - len(outputs)
     begin = task.begin
     if ledger is not None:
         ledger.start, ledger.outputs = start, outputs
@@ -93,8 +96,7 @@ def run_items(
                 continue
             index = start + len(outputs)
             note_item(error, index)
-            if outputs:
-                outcomes.append(Outcome(start, index, VALUES, outputs))
+            _settle(outcomes, first, start, outputs, into)
             outcomes.append(
                 Outcome(index, index + 1, ERROR, error, 0, issubclass(type(error), task.retry_on))
             )
@@ -105,9 +107,19 @@ def run_items(
             if stop_on_error or interrupted:
                 del remaining  # the error knows this frame: the user's iterator is not to live as long
                 return outcomes
-    if outputs:
-        outcomes.append(Outcome(start, start + len(outputs), VALUES, outputs))
+    _settle(outcomes, first, start, outputs, into)
     return outcomes
+
+
+def _settle(
+    outcomes: list[Outcome], first: int, start: int, outputs: list[Any], into: list[Any] | None
+) -> None:
+    """Adds the outcome of the items from ``start`` on that have these outputs, if there are any."""
+    stop = start + len(outputs)
+    if outputs is into:
+        start, outputs = first, []
+    if start < stop:
+        outcomes.append(Outcome(start, stop, VALUES, outputs))
 
 
 def note_item(error: BaseException, index: int) -> None:
