@@ -10,10 +10,11 @@ from __future__ import annotations
 SHORT_SECONDS = 0.003
 SHARE = 1.0  # of the time that items have run here already: what has lasted will last
 LONGEST_SECONDS = 0.05
+LONGEST_REDUCED_SECONDS = 0.008  # outputs that are folded next had better be in the cache still
 HELPED_SECONDS = 0.0005  # while workers are starting
 LAST_SECONDS = 0.005  # less than this is not worth being cut
 MOST_GROWTH = 16
-PIECE_SECONDS = 0.00005  # to pull one costs half a microsecond
+PIECE_SECONDS = 0.0001  # to pull one costs a microsecond
 LEAST_COST_SECONDS = 1e-9
 
 
@@ -22,6 +23,7 @@ class Batches:
 
     Args:
         streaming: a consumer waits for the results of each batch, so that all stay short.
+        reduced: results are folded into one.
 
     Example:
         >>> batches = Batches(streaming=False)
@@ -33,11 +35,12 @@ class Batches:
         20
     """
 
-    __slots__ = ("_cost", "_seconds", "_streaming", "size")
+    __slots__ = ("_cost", "_longest_seconds", "_seconds", "size")
 
-    def __init__(self, streaming: bool) -> None:
+    def __init__(self, streaming: bool, reduced: bool = False) -> None:
         self.size = 1
-        self._streaming = streaming
+        longest_seconds = LONGEST_REDUCED_SECONDS if reduced else LONGEST_SECONDS
+        self._longest_seconds = SHORT_SECONDS if streaming else longest_seconds
         self._seconds = 0.0
         self._cost = (
             SHORT_SECONDS  # of an item of the last batch: the first ones of a job cost more than the rest
@@ -68,5 +71,4 @@ class Batches:
         return max(1, int(PIECE_SECONDS / self._cost))
 
     def _target_seconds(self) -> float:
-        longest = SHORT_SECONDS if self._streaming else LONGEST_SECONDS
-        return max(SHORT_SECONDS, min(longest, SHARE * self._seconds))
+        return max(SHORT_SECONDS, min(self._longest_seconds, SHARE * self._seconds))

@@ -111,7 +111,10 @@ class Collector:
                 self._raw_start = index
                 self._leaf_end = leaf_end(index)
             until = min(count, self._leaf_end - start)
-            self._raw += outputs[taken:until]
+            if self._raw:
+                self._raw += outputs[taken:until]
+            else:
+                self._raw = list(outputs[taken:until]) if type(outputs) is not list else outputs[taken:until]
             taken = until
             if start + taken == self._leaf_end:
                 self._end_leaf()

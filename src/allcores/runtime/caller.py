@@ -87,7 +87,7 @@ class Caller:
         self._helper: Helper | None = None
         self._failed_items: dict[int, Any] = {}  # of items that failed in this thread
         self._ready: deque[Settled] = deque()
-        self._batches = Batches(streaming)
+        self._batches = Batches(streaming, reduced=task.reduction is not None)
         self._seated = False  # this thread occupies one of the workers' seats while it runs items
         self._helped_since_plan = False  # items ran here while workers were starting
         self._told_end = False

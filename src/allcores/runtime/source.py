@@ -183,9 +183,10 @@ class Stretch(Sequence["Any"]):
         self._length = min(count, max(1, len(items) - first)) if len(self._begun) else 0
 
     def __iter__(self) -> Iterator[Any]:
-        return chain.from_iterable(self._pieces())
+        return chain.from_iterable(self.pieces())
 
-    def _pieces(self) -> Iterator[Sequence[Any]]:
+    def pieces(self) -> Iterator[Sequence[Any]]:
+        """The items as they are pulled: who walks over these walks over the sequence's own slices."""
         piece, done = self._begun, 0
         while len(piece):
             yield piece

@@ -74,39 +74,41 @@ def run_items(
     begin = task.begin
     if ledger is not None:
         ledger.start, ledger.outputs = start, outputs
-    remaining = iter(items) if proceed is None else _while(proceed, items)
-    for item in remaining:
-        try:
-            run = task.run
-            if begin is not None:
-                begin(start + len(outputs))
-            outputs.append(run(item))
-            if begin is None:
-                for item in remaining:  # the loop itself, with as little around it as can be
-                    outputs.append(run(item))
-            else:
-                for item in remaining:
+    pieces = getattr(items, "pieces", None)
+    for piece in (items,) if pieces is None else pieces():
+        remaining = iter(piece) if proceed is None else _while(proceed, piece)
+        for item in remaining:
+            try:
+                run = task.run
+                if begin is not None:
                     begin(start + len(outputs))
-                    outputs.append(run(item))
-        except BaseException as raised:
-            error: BaseException | None = raised
-            if attempts.retries and not issubclass(type(raised), KeyboardInterrupt):
-                error = _try_again(task, item, raised, attempts, outputs, start, ledger)
-            if error is None:
-                continue
-            index = start + len(outputs)
-            note_item(error, index)
-            _settle(outcomes, first, start, outputs, into)
-            outcomes.append(
-                Outcome(index, index + 1, ERROR, error, 0, issubclass(type(error), task.retry_on))
-            )
-            start, outputs = index + 1, []
-            if ledger is not None:
-                ledger.start, ledger.outputs = start, outputs
-            interrupted = proceed is None and issubclass(type(error), KeyboardInterrupt)  # here: by Ctrl-C
-            if stop_on_error or interrupted:
-                del remaining  # the error knows this frame: the user's iterator is not to live as long
-                return outcomes
+                outputs.append(run(item))
+                if begin is None:
+                    for item in remaining:  # the loop itself, with as little around it as can be
+                        outputs.append(run(item))
+                else:
+                    for item in remaining:
+                        begin(start + len(outputs))
+                        outputs.append(run(item))
+            except BaseException as raised:
+                error: BaseException | None = raised
+                if attempts.retries and not issubclass(type(raised), KeyboardInterrupt):
+                    error = _try_again(task, item, raised, attempts, outputs, start, ledger)
+                if error is None:
+                    continue
+                index = start + len(outputs)
+                note_item(error, index)
+                _settle(outcomes, first, start, outputs, into)
+                outcomes.append(
+                    Outcome(index, index + 1, ERROR, error, 0, issubclass(type(error), task.retry_on))
+                )
+                start, outputs = index + 1, []
+                if ledger is not None:
+                    ledger.start, ledger.outputs = start, outputs
+                by_ctrl_c = proceed is None and issubclass(type(error), KeyboardInterrupt)
+                if stop_on_error or by_ctrl_c:
+                    del remaining  # the error knows this frame: the user's iterator is not to live as long
+                    return outcomes
     _settle(outcomes, first, start, outputs, into)
     return outcomes
 
