@@ -8,11 +8,12 @@ import types
 import pytest
 
 import allcores as ac
+from allcores.core.chunks import Cost
 from allcores.core.events import VALUES, Outcome
 from allcores.core.plan import INLINE, THREADS
 from allcores.options import checked
 from allcores.processes import start
-from allcores.runtime import budget, rent
+from allcores.runtime import budget, priors, rent
 from allcores.runtime.planner import Planner
 from allcores.runtime.processor import Away, Books
 from allcores.tasks.task import Task
@@ -25,10 +26,12 @@ def afresh(monkeypatch):
     """Two cores, no workers, and no rent paid so far."""
     ac.shutdown()
     rent.forget()
+    priors.forget()
     monkeypatch.setattr(budget, "cpu_count", lambda: 2)
     yield
     ac.shutdown()
     rent.forget()
+    priors.forget()
 
 
 def planner() -> Planner:
@@ -254,3 +257,51 @@ def test_one_item_that_is_dearer_counts_as_one():
     assert one.since_last_look(1, 0.4, 0.4) == (1, 0.4, 0.4)
     running = one.since_last_look(1, 0.91, 0.91)
     assert one.plan(100, running=running).seconds[INLINE] == pytest.approx(10.0)
+
+
+def test_what_was_seen_of_the_gil_is_believed_by_the_next_call_for_items_of_the_same_type():
+    one = planner()
+    one.item_begins([1])
+    one.observe_lateness(0.1)
+    another = planner()
+    another.item_begins([2])
+    assert another._sample(None).late_share == 0.1
+    another.observe_lateness(0.9)
+    assert another._sample(None).late_share == 0.9
+    unlike = planner()
+    unlike.item_begins(["1"])
+    assert unlike._sample(None).late_share is None
+
+
+def test_what_was_seen_long_ago_is_forgotten():
+    kinds = [type(f"Kind{number}", (), {}) for number in range(priors.MOST_KNOWN + 1)]
+    task = Task((("map", abs),))
+    for number, kind in enumerate(kinds):
+        priors.prior_of(task, kind()).late_share = number
+    assert priors.prior_of(task, kinds[1]()).late_share == 1
+    assert priors.prior_of(task, kinds[0]()).late_share is None
+    assert priors.prior_of(task, kinds[1]()).late_share == 1
+    assert priors.prior_of(task, kinds[2]()).late_share is None
+
+
+def explained_after(cost, measured):
+    """Seconds for 100 items where those of an earlier call took so much each, and one that is measured now so much."""
+    earlier = planner()
+    earlier.item_begins([1])
+    known = Cost()
+    known.observe(1000, 1000 * cost)
+    earlier.over(known)
+    one = planner()
+    one.item_begins([1])
+    observed(one, 1, measured)
+    one.lean_on_prior()
+    return one.plan(100).seconds[INLINE]
+
+
+def test_a_whole_call_knows_better_than_a_few_items_what_they_cost():
+    assert explained_after(0.001, 0.003) == pytest.approx(0.1)
+    assert explained_after(1e-7, 2e-6) == pytest.approx(1e-5)
+
+
+def test_items_that_cost_something_else_altogether_are_of_another_kind():
+    assert explained_after(0.001, 0.1) == pytest.approx(10.0)

@@ -56,6 +56,11 @@ class Cost:
             self._squares += items * further * (each - self._mean)
 
     @property
+    def mean(self) -> float:
+        """Seconds an item has taken on average."""
+        return self._seconds / self.items
+
+    @property
     def spread(self) -> float:
         """The standard deviation of what an item takes, as a share of the mean; 0 while it is not known.
 

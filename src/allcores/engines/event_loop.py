@@ -140,7 +140,7 @@ class EventLoop(Local):
 
         ``inner_threads``: for the libraries that items call in a loop of our own; None leaves them alone.
         """
-        super().__init__()
+        super().__init__(task)
         self._inner_threads = inner_threads
         self._task = task
         self._context = context or contextvars.copy_context()

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from allcores.engines.base import Payload
+    from allcores.tasks.task import Task
 
 
 FLUSH_SECONDS = 0.002
@@ -32,9 +33,9 @@ class Local:
 
     gathers = False
 
-    def __init__(self) -> None:
+    def __init__(self, task: Task) -> None:
         self._events: SimpleQueue[Event | None] = SimpleQueue()
-        self._generators = generators.states()
+        self._generators = _states_outside(task)
 
     def now(self) -> float:
         """Seconds on the monotonic clock."""
@@ -70,3 +71,12 @@ class Local:
     def ring(self) -> None:
         """Ends a wait."""
         self._events.put(None)
+
+
+def _states_outside(task: Task) -> tuple[Any, ...]:
+    """The states of the process's generators; not those that the calling thread has set for the item that it runs."""
+    surroundings = task.surroundings
+    if surroundings is None:
+        return generators.states()
+    before, states = surroundings.outside, generators.states()
+    return before or surroundings.outside or states

@@ -60,7 +60,7 @@ class Threads(Local):
             cores: what each thread has for calls of its own.
             inner_threads: for BLAS and OpenMP libraries; None leaves them alone.
         """
-        super().__init__()
+        super().__init__(task)
         self._task = task
         self._context = context or contextvars.copy_context()
         self._cores = cores

@@ -481,8 +481,8 @@ class Caller:
         self.away_since = None
         if self._helper is not None:
             self._helper.wake()
-        self.planner.seats.give_back()
         pump, engine = self.pump, self.pump.engine
+        self.planner.over(pump.scheduler.cost)
         if engine is None:
             self.planner.pay_the_rent()
             return

@@ -67,6 +67,7 @@ def explained(planner: Planner, source: Source) -> Plan:
     if not source.pulled:
         return Plan(INLINE, 1, 1, {}, ["there are no items: nothing would run"])
     planner.look_at_transport()
+    planner.lean_on_prior()
     length = source.length
     return planner.plan(None if length is None else max(0, length - source.pulled))
 

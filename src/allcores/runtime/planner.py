@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import sys
 import threading
-import time
 
 from allcores.core.plan import (
     ASYNCIO,
@@ -26,6 +25,7 @@ from allcores.options import Options
 from allcores.processes import presence
 from allcores.runtime import budget, rent
 from allcores.runtime.machine import gil_enabled
+from allcores.runtime.priors import Prior, prior_of
 from allcores.runtime.processor import Books
 from allcores.runtime.surround import shares_generators
 from allcores.runtime.watch import Watch
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from contextvars import Context
     from typing import Any
 
+    from allcores.core.chunks import Cost
     from allcores.core.events import Outcome
     from allcores.engines.base import Engine
     from allcores.processes.start import Start
@@ -46,10 +47,11 @@ if TYPE_CHECKING:
 
 TRANSPORT_ITEMS = 4  # items whose pickling is measured
 MOST_AT_ONCE = 1000  # items that one event loop has in flight, unless n_jobs says otherwise
-COPY_BYTES_A_SECOND = 0.4e9  # pickled, through a socket, and unpickled
 LEAST_SAMPLE_SECONDS = 0.0005
 COMPUTING_SHARE = 0.9
 LEAST_START_SECONDS = 0.02  # of the first workers of a process
+UNMEASURABLE_SECONDS = 1e-5  # an item of which one or two are timed
+ALIKE = 4.0  # times as dear, or as cheap, are items that may be of one kind
 DEARER = 1.5  # times as long: then items are of another kind
 LOOK_AGAIN_SECONDS = 0.01  # at how long items had no core: a look takes as long as many a batch of them
 
@@ -82,6 +84,7 @@ class Planner:
         self._last = (0, 0.0, 0.0)  # items, seconds and CPU seconds of the last batch,
         self._seen = (0, 0.0, 0.0)  # and of the one that runs, when the helper looked last
         self._late_share: float | None = None
+        self._prior: Prior | None = None  # what earlier calls have found out, once an item has been seen
         self._transport: float | None = None
         self._luggage: float | None = None
         self._fresh: tuple[Sequence[Any], Sequence[Any], int] | None = None  # what it is to be measured with
@@ -169,6 +172,9 @@ class Planner:
         """The calling thread is about to run items."""
         if self.may_move:
             self.watch.begins(items, self._seconds > LEAST_SAMPLE_SECONDS)
+            if self._prior is None and len(items):
+                self._prior = prior_of(self.task, items[0])
+                self._late_share = self._prior.late_share
         self._seen = (0, 0.0, 0.0)
         self._modules = len(sys.modules)
         if self._books is not None and not self._computes:
@@ -245,7 +251,9 @@ class Planner:
         if self._fresh is None:
             return
         (items, outputs, index), self._fresh = self._fresh, None
-        self._transport = _transport_seconds(items, outputs)
+        from allcores.runtime.transport import transport_seconds
+
+        self._transport = transport_seconds(items, outputs)
         if self._transport is None:
             from allcores.tasks.pickling import dump_result
 
@@ -256,7 +264,27 @@ class Planner:
 
     def observe_lateness(self, share: float | None) -> None:
         """Takes in for what share of the time another thread was kept from the GIL; None says nothing."""
-        self._late_share = self._late_share if share is None else share
+        if share is not None:
+            self._late_share = share
+            if self._prior is not None:
+                self._prior.late_share = share
+
+    def lean_on_prior(self) -> None:
+        """Where few items were measured: what a whole call took for each, unless these are of another kind."""
+        known = None if self._prior is None else self._prior.item_seconds
+        items, seconds, cpu_seconds = self._last
+        if known is None or not seconds or not items:
+            return
+        each = self._seconds / self._items if self._items else seconds / items
+        if each < UNMEASURABLE_SECONDS or known / ALIKE < each < known * ALIKE:
+            self._items, self._seconds, self._cpu_seconds = 1, known, known * min(1.0, cpu_seconds / seconds)
+            self._last = (1, known, self._cpu_seconds)
+
+    def over(self, cost: Cost) -> None:
+        """The job is over: others may have its seats, and later calls know what its items took."""
+        self.seats.give_back()
+        if self._prior is not None and cost.items and self._options.cost is None:
+            self._prior.item_seconds = cost.mean
 
     def plan(
         self, left: int | None, *, running: tuple[int, float, float] | None = None, staffed: bool = False
@@ -456,28 +484,3 @@ def engine_named(
 
 def _name(engine: Any) -> str:
     return engine if isinstance(engine, str) else str(engine.name)
-
-
-def _transport_seconds(items: Sequence[Any], outputs: Sequence[Any]) -> float | None:
-    """What it takes to pickle and unpickle an item and its result; None where plain pickle does not do."""
-    from _pickle import dumps, loads
-
-    things = [*outputs, *items]
-    try:
-        seconds = _pickling_seconds(things, dumps, loads)
-        if seconds < CHEAP_SECONDS:  # the first time of anything is slow
-            seconds = min(seconds, _pickling_seconds(things, dumps, loads))
-    except Exception:
-        return None
-    return seconds / len(outputs)
-
-
-def _pickling_seconds(things: list[Any], dumps: Any, loads: Any) -> float:
-    """What pickling and unpickling takes; large buffers are not copied for that, but counted."""
-    buffers: list[Any] = []
-    began = time.perf_counter()
-    for thing in things:
-        mark = len(buffers)
-        loads(dumps(thing, 5, buffer_callback=buffers.append), buffers=buffers[mark:])
-    copied = sum(buffer.raw().nbytes for buffer in buffers) / COPY_BYTES_A_SECOND
-    return float(time.perf_counter() - began + copied)

@@ -28,8 +28,7 @@ def is_coroutine_function(function: Any, flags: int = COROUTINE) -> bool:
     >>> is_coroutine_function(fetch), is_coroutine_function(len)
     (True, False)
     """
-    while (inner := _wrapped(function)) is not None:
-        function = inner
+    function = innermost(function)
     code = getattr(function, "__code__", None)
     if code is None:
         code = getattr(getattr(type(function), "__call__", None), "__code__", None)  # noqa: B004
@@ -37,6 +36,13 @@ def is_coroutine_function(function: Any, flags: int = COROUTINE) -> bool:
     if isinstance(found, int) and found & flags:
         return True
     return any(mark in getattr(function, "__dict__", ()) for mark in MARKS)
+
+
+def innermost(function: Any) -> Any:
+    """The function inside bound methods and partials."""
+    while (inner := _wrapped(function)) is not None:
+        function = inner
+    return function
 
 
 def _wrapped(function: Any) -> Any:
@@ -51,8 +57,7 @@ def awaited_stage(task: Task) -> str | None:
     """The name of the first stage that has to be awaited, or None if there is none (as far as can be seen)."""
     for kind, function in task.stages:
         if is_coroutine_function(function, COROUTINE | ASYNC_GENERATOR if kind == FLAT_MAP else COROUTINE):
-            while (inner := _wrapped(function)) is not None:
-                function = inner
+            function = innermost(function)
             return str(getattr(function, "__qualname__", type(function).__qualname__))
     return None
 

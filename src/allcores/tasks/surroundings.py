@@ -31,9 +31,11 @@ class Surroundings:
         setup: the user's function that makes ``state`` (None: there is none).
         takes: for each stage, which of ``rng`` and ``state`` its function takes.
         setup_seconds: how long ``setup`` took here (0: it has not been called).
+        outside: the states of the process's generators as they are outside of the item that the calling thread runs
+            and that has set them (None: it runs none).
     """
 
-    __slots__ = ("_draws", "_numpy", "_own", "seed", "setup", "setup_seconds", "takes")
+    __slots__ = ("_draws", "_numpy", "_own", "outside", "seed", "setup", "setup_seconds", "takes")
 
     def __init__(
         self,
@@ -45,6 +47,7 @@ class Surroundings:
         self.setup = setup
         self.takes = takes
         self.setup_seconds = 0.0
+        self.outside: tuple[Any, ...] | None = None
         self._draws = seed is not None and any("rng" in names for names in takes)
         # A function may import NumPy while its first item runs: these numbers are to be the item's, too.
         self._numpy = None if seed is None else numpy_random()
@@ -153,7 +156,7 @@ class Inline:
             return
         try:
             if surroundings.seed is not None:
-                self._before = generator_states()
+                self._stop()
             surroundings.enter(shared=False)
         except BaseException:
             self.__exit__()
@@ -166,6 +169,13 @@ class Inline:
             self._seated = False
         self._go_on()
 
+    def _stop(self) -> None:
+        from allcores.tasks import generators
+
+        assert self._surroundings is not None
+        self._before = generator_states()
+        self._surroundings.outside = generators.states()
+
     def _go_on(self) -> None:
         if self._before is not None:
             import random
@@ -175,6 +185,8 @@ class Inline:
             if numpy is not None:
                 sys.modules["numpy.random"].set_state(numpy)
             self._before = None
+            if self._surroundings is not None:
+                self._surroundings.outside = None
 
     def _outside(self, pull: Callable[[int], Any]) -> Callable[[int], Any]:
         """The same, drawing from the caller's own sequence; the next item is seeded anyway."""
@@ -184,7 +196,7 @@ class Inline:
             try:
                 return pull(count)
             finally:
-                self._before = generator_states()
+                self._stop()
 
         return pull_outside
 

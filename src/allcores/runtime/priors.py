@@ -1,0 +1,65 @@
+"""What earlier calls of this process have found out about a function: believed until it is measured again.
+
+Whether others are kept from the GIL shows only in items that last, and after some milliseconds; a function that
+did not keep them last time is believed not to do so now, for items of the same type. And what its items cost on
+average is known better from a whole call than from the three items that ``explain`` may run.
+"""
+
+from __future__ import annotations
+
+from allcores.tasks.coroutines import innermost
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+    from typing import Any
+
+    from allcores.tasks.task import Task
+
+MOST_KNOWN = 1000
+
+
+class Prior:
+    """What is known about one kind of task.
+
+    Attributes:
+        late_share: for what share of the time others were kept from the GIL when it was last seen; None: not known.
+        item_seconds: what an item of the last call took on average; None: not known.
+    """
+
+    __slots__ = ("item_seconds", "late_share")
+
+    def __init__(self) -> None:
+        self.late_share: float | None = None
+        self.item_seconds: float | None = None
+
+
+_known: dict[Hashable, Prior] = {}
+
+
+def prior_of(task: Task, item: Any) -> Prior:
+    """What is known about a task and items of this type, for the caller to add to; the oldest of many is forgotten.
+
+    Functions are known by their code, since a lambda is another one in each call.
+
+    >>> from allcores.tasks.task import Task
+    >>> first, again = (Task((("map", function),)) for function in [lambda x: x for _ in range(2)])
+    >>> prior_of(first, 1).late_share = 0.5
+    >>> prior_of(again, 2).late_share, prior_of(first, "1").late_share
+    (0.5, None)
+    """
+    found = (innermost(function) for _, function in task.stages)
+    key = (type(item), *(getattr(each, "__code__", None) or _name_of(each) for each in found))
+    prior = _known[key] = _known.pop(key) if key in _known else Prior()
+    if len(_known) > MOST_KNOWN:
+        _known.pop(next(iter(_known)), None)
+    return prior
+
+
+def forget() -> None:
+    """Nothing is known any more."""
+    _known.clear()
+
+
+def _name_of(function: Any) -> tuple[type, str]:
+    return type(function), str(getattr(function, "__qualname__", ""))
