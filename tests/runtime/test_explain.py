@@ -1,7 +1,10 @@
 """What explain measures, it measures without disturbing it."""
 
+import time
+
 import allcores as ac
 from allcores.runtime import explain as explaining
+from allcores.runtime.planner import Planner
 
 
 def watched(monkeypatch):
@@ -40,3 +43,17 @@ def test_what_running_an_item_takes_in_itself_is_no_part_of_its_cost(monkeypatch
 
 
 RUN = explaining._run
+
+
+def test_a_probe_is_not_taken_for_a_thread_of_a_library_that_computes(monkeypatch):
+    computed = []
+    observe = Planner.observe
+
+    def noted(planner, items, outcomes, seconds, cpu_seconds):
+        computed.append(planner._at_work(seconds, cpu_seconds, over=False)[1])
+        observe(planner, items, outcomes, seconds, cpu_seconds)
+
+    monkeypatch.setattr(Planner, "observe", noted)
+    assert ac.explain(lambda x: time.sleep(0.01), range(100)).engine == "threads"
+    assert len(computed) == 3
+    assert sum(computed) < 0.002

@@ -41,26 +41,30 @@ def explained(planner: Planner, source: Source) -> Plan:
         return plan
     if obstacle is not None:
         planner.refuse(PROCESSES, obstacle)
-    planner.watch_this_thread()
     started, seconds = time.perf_counter(), WORTH_A_PROBE_SECONDS
     while source.pulled < MOST_ITEMS and time.perf_counter() - started <= MOST_SECONDS:
         first, items = source.take(1)
         if not len(items):
             break
+        planner.watch_this_thread()  # anew: the last probe has ended, and what it computed looks like a library's work
         planner.item_begins(items)
-        probe = Probing(nothing_known=first == 0) if seconds >= WORTH_A_PROBE_SECONDS else None
-        with Inline(planner.task), probe or nullcontext():
-            outcomes, seconds, cpu_seconds = _run(probing(planner.task), first, items)
-        if type(outcomes[0].body) is Begun:
-            outcomes[0].body.drop()
-            planner.turn_to_loop(outcomes[0].body.stage)
-            return planner.asked_for()
-        if issubclass(type(outcomes[0].body), BaseException):
-            raise outcomes[0].body
-        if seconds < WORTH_A_PROBE_SECONDS:
-            own_seconds = min(_run(NOTHING, 0, [None])[1] for _ in range(3))
-            seconds, cpu_seconds = (max(0.0, each - own_seconds) for each in (seconds, cpu_seconds))
-        planner.observe(items, outcomes, seconds, cpu_seconds)
+        with (
+            Probing(nothing_known=first == 0) if seconds >= WORTH_A_PROBE_SECONDS else nullcontext() as probe
+        ):
+            with Inline(planner.task):
+                outcomes, seconds, cpu_seconds = _run(probing(planner.task), first, items)
+            if probe is not None:
+                probe.stop()
+            if type(outcomes[0].body) is Begun:
+                outcomes[0].body.drop()
+                planner.turn_to_loop(outcomes[0].body.stage)
+                return planner.asked_for()
+            if issubclass(type(outcomes[0].body), BaseException):
+                raise outcomes[0].body
+            if seconds < WORTH_A_PROBE_SECONDS:
+                own_seconds = min(_run(NOTHING, 0, [None])[1] for _ in range(3))
+                seconds, cpu_seconds = (max(0.0, each - own_seconds) for each in (seconds, cpu_seconds))
+            planner.observe(items, outcomes, seconds, cpu_seconds)
         planner.observe_lateness(None if probe is None else probe.share)
     if source.error is not None:
         raise source.error

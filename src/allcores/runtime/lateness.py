@@ -70,7 +70,10 @@ class Lateness:
 
 
 class Probing:
-    """A context whose thread probes while the calling thread runs one item.
+    """A context whose thread probes while the calling thread runs one item, until ``stop``.
+
+    The thread stays to the end of the context: what it has computed can be told from what the item has as long as it
+    lives.
 
     Attributes:
         share: afterwards, for what share of the time others were kept from the GIL; None: the item was too short.
@@ -79,7 +82,7 @@ class Probing:
     def __init__(self, nothing_known: bool) -> None:
         self.share: float | None = None
         self._patience_seconds = patience(nothing_known)
-        self._over = threading.Event()
+        self._stopped, self._over = threading.Event(), threading.Event()
         self._imports = Imports(threading.get_ident())
         self._thread = threading.Thread(target=self._probe, name="allcores-probe", daemon=True)
 
@@ -87,17 +90,23 @@ class Probing:
         self._thread.start()
         return self
 
+    def stop(self) -> None:
+        """The item has ended."""
+        self._stopped.set()
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._stopped.set()
         self._over.set()
         self._thread.join()
 
     def _probe(self) -> None:
         lateness = Lateness()
-        self._over.wait(self._patience_seconds)
-        while not self._over.is_set():
+        self._stopped.wait(self._patience_seconds)
+        while not self._stopped.is_set():
             lateness.probe()
             if self._imports.seen():
                 lateness.forget()
             self.share = lateness.share
+        self._over.wait()
