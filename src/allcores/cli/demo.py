@@ -29,9 +29,9 @@ from allcores.cli.screen import Screen, open_screen
 from allcores.runtime import machine
 
 ROUNDS = 3
-# A row that took longer than this has seen enough rounds, unless their number was asked for or it looks slower than
-# the loop: on a machine with moods one round alone says so too easily.
-ROW_SECONDS = 7.0
+# A row that took longer than this has seen enough rounds, unless their number was asked for, or its only one looks
+# slower than the loop: on a machine with moods one says so too easily.
+ROW_SECONDS = 5.0
 CHILD_SECONDS = 120.0  # a round that takes longer is lost
 MOST_COMPLAINTS = 4_000  # characters of a child's standard error that are kept
 ALLOWED_SHARE, ALLOWED_SECONDS = (
@@ -126,8 +126,7 @@ def _measured(row: Row, stage: Stage) -> dict[str, Any]:
 
 def _finding(row: Row, stage: Stage) -> dict[str, Any]:
     screen, samples = stage.screen, _samples(row, stage)
-    screen.step(f"{row.title}: which plan is carried out")
-    plan = _child(row, "plan", stage)
+    plan = samples[0].pop("plan")
     alone_seconds = median(sample["serial_seconds"] for sample in samples)
     serial_seconds, blas_threads = alone_seconds, "1"
     if row.needs:
@@ -166,7 +165,7 @@ def _samples(row: Row, stage: Stage) -> list[dict[str, Any]]:
     while not enough(samples, stage.rounds, time.perf_counter() - began):
         stage.screen.step(f"{row.title}: round {len(samples) + 1} of {stage.rounds or ROUNDS}")
         first = {} if row.waits else _child(row, "first", stage)
-        sample = _child(row, "round", stage)
+        sample = _child(row, "round" if samples else "plan", stage)
         samples.append({"first_serial_seconds": sample["serial_seconds"], **first, **sample})
     return samples
 
@@ -182,7 +181,8 @@ def enough(samples: Sequence[dict[str, Any]], asked: int | None, seconds: float)
     cold_loop, warm_loop = (
         median(sample[name] for sample in samples) for name in ("first_serial_seconds", "serial_seconds")
     )
-    return seconds > ROW_SECONDS and not slower(samples, cold_loop, warm_loop)
+    looks_slower = len(samples) == 1 and slower(samples, cold_loop, warm_loop)
+    return seconds > ROW_SECONDS and not looks_slower
 
 
 def slower(

@@ -5,7 +5,8 @@
 - ``round``: the row with allcores for the first time in this process (cold), as a loop, and with allcores again
   (warm); the answers are compared.
 - ``first``: the loop for the first time in this process, with all that it imports and touches (a cold loop).
-- ``plan``: the row with allcores, and which plan was carried out. Not in a round, since who listens changes the time.
+- ``plan``: a round, and after it the row with allcores once more, and which plan was carried out: who listens changes
+  the time.
 - ``serial``: the loop alone.
 - ``static``: the loop once more, item by item, begun at a sign on standard input: as many of these processes as
   there are cores, at once, show what this machine can do at best.
@@ -59,6 +60,11 @@ def compare(case: Case) -> dict[str, Any]:
         "warm_seconds": warm_seconds,
         "same_answer": cold_is_same and same(warm, serial),
     }
+
+
+def compare_and_tell(case: Case) -> dict[str, Any]:
+    """A round, and the plan of one more call."""
+    return {**compare(case), "plan": plan(case)}
 
 
 def plan(case: Case) -> dict[str, Any]:
@@ -127,7 +133,7 @@ def same(answer: Any, expected: Any) -> bool:
 PARTS: dict[str, Callable[[Case], dict[str, Any]]] = {
     "round": compare,
     "first": first,
-    "plan": plan,
+    "plan": compare_and_tell,
     "serial": serial,
     "static": static,
 }

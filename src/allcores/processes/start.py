@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 WARM_BOOT_SECONDS = 0.006
 COLD_BOOT_SECONDS = 0.03
 NUMPY_BOOT_SECONDS = 0.08
-MODULE_BOOT_SECONDS = 0.0012  # of the large packages that are imported in advance, beside a caller that computes
+MODULE_BOOT_SECONDS = (
+    0.0012  # of the large packages that are imported in advance, beside a caller that computes
+)
 OVERDUE_SHARE = 0.2  # what is late will take so much longer than it has taken
 
 
