@@ -46,6 +46,18 @@ def test_after_an_error_of_map_and_starmap(way):
     assert outputs_before_7(ac.partial(caught.value))
 
 
+def test_what_items_have_printed_moves_no_result_to_another_place(way, capsys):
+    def fail_and_tell(x):
+        if x % 3 == 1:
+            print("item", x)
+        return fail_at_7(x)
+
+    for items in (range(10), iter(range(10))):
+        with pytest.raises(ValueError) as caught:
+            way.map(fail_and_tell, items, retries=1)
+        assert outputs_before_7(ac.partial(caught.value))
+
+
 def test_after_an_error_of_a_collected_stream(way):
     with pytest.raises(ValueError) as caught:
         way.par(range(10)).map(fail_at_7).collect()

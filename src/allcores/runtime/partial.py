@@ -72,9 +72,11 @@ def collected(caller: Caller) -> list[Any]:
     try:
         with contextlib.closing(caller.outputs()) as runs:
             for outputs in runs:
-                if outputs:  # else they are there already
+                if (
+                    outputs and caller.first != starts[-1][0]
+                ):  # else they follow those before, or are there already
                     starts.append((caller.first, len(results)))
-                    results += outputs
+                results += outputs
     except BaseException as error:
         told = caller.raised or error  # a StopIteration of the user's cannot leave a generator as it is
         attach(told, find)
