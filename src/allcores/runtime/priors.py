@@ -50,9 +50,12 @@ def prior_of(task: Task, item: Any) -> Prior:
     """
     found = (innermost(function) for _, function in task.stages)
     key = (type(item), *(getattr(each, "__code__", None) or _name_of(each) for each in found))
-    prior = _known[key] = _known.pop(key) if key in _known else Prior()
+    prior = _known.pop(key, None)  # several threads may call at once: then the last one's is kept
+    if prior is None:
+        prior = Prior()
+    _known[key] = prior
     if len(_known) > MOST_KNOWN:
-        _known.pop(next(iter(_known)), None)
+        _known.pop(next(iter(tuple(_known))), None)
     return prior
 
 
