@@ -213,7 +213,7 @@ def test_a_fork_that_an_item_makes_in_the_callers_process_prints_at_once(staying
     def fork(x):
         child = os.fork()
         if child == 0:
-            print("child of", x, flush=True)
+            print(f"child of {x}\n", end="", flush=True)  # one write, which no other child cuts in two
             os._exit(0)
         os.waitpid(child, 0)
 

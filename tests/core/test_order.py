@@ -40,3 +40,12 @@ def test_as_finished_hands_over_in_the_order_of_arrival(things):
     assert line.rest() == things
     assert [line.take() for _ in things] == things
     assert line.take() is None
+
+
+def test_what_comes_next_is_certain_only_in_order():
+    line = InOrder()
+    line.put(0, 2, "first")
+    assert not line.is_next(2)
+    assert line.take() == "first"
+    assert line.is_next(2)
+    assert not AsFinished().is_next(0)  # others may overtake an item that has printed its output already
