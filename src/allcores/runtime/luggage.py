@@ -42,14 +42,17 @@ def _seconds(value: Any, depth: int) -> float:
     if not depth or not value:
         return 0.0
     sample = list(islice(value.items() if kind is dict else value, SAMPLED))
+    parts = [part for pair in sample for part in pair] if kind is dict else sample
     if len(value) <= SAMPLED:
-        parts = [part for pair in sample for part in pair] if kind is dict else sample
         return sum(_seconds(part, depth - 1) for part in parts)
     from _pickle import dumps, loads
 
+    from allcores.tasks.flat import Flat
+    from allcores.tasks.plain import ATOMS
+
     began = perf_counter()
     try:
-        loads(dumps(sample, 5))
+        loads(dumps(Flat(sample) if ATOMS.issuperset(map(type, parts)) else sample, 5))
     except Exception:
         return 0.0  # then it cannot travel at all, and will say so
     return (perf_counter() - began) * len(value) / len(sample)

@@ -16,6 +16,7 @@ try:
 except ImportError:
     from pickle import Pickler
 
+from allcores.tasks.flat import Lightener
 from allcores.tasks.generators import reduce_own
 from allcores.tasks.mentions import MAIN_GLOBALS, cached_function
 from allcores.tasks.views import reduce_view
@@ -48,6 +49,7 @@ class PlainPickler(Pickler):
 
     def __init__(self, file: BytesIO, mentions: Mentions, aside: Any = None) -> None:
         super().__init__(file, 5, buffer_callback=aside)
+        self.light = Lightener()
         self._mentions = mentions
         self._globals: dict[int, dict[str, Any]] = {}
 
@@ -74,7 +76,7 @@ class PlainPickler(Pickler):
             )
         if kind is _CODE:
             return marshal.loads, (marshal.dumps(value, MARSHAL_VERSION),)
-        return reduce_own(value) or reduce_view(value) or NotImplemented
+        return reduce_own(value) or reduce_view(value) or self.light.reduced(value) or NotImplemented
 
     def _function(self, function: FunctionType) -> Any:
         code = function.__code__
@@ -91,10 +93,10 @@ class PlainPickler(Pickler):
             shared = self._globals[id(known)] = {name: known[name] for name in about if name in known}
         attributes = {name: getattr(function, name) for name in _FUNCTION_ATTRIBUTES}
         captured = [
-            (True, cell.cell_contents) if _full(cell) else (False, None)
+            (True, self.light.value(cell.cell_contents)) if _full(cell) else (False, None)
             for cell in function.__closure__ or ()
         ]
-        state = (used, submodules, attributes, captured, function.__dict__)
+        state = (self.light.values(used), submodules, attributes, captured, function.__dict__)
         packed = marshal.dumps(code, MARSHAL_VERSION)
         arguments = (packed, shared, function.__name__, function.__qualname__, len(captured))
         return make_function, arguments, state, None, None, fill_function

@@ -20,6 +20,7 @@ try:
 except ImportError:  # an interpreter whose pickle is written in Python
     from pickle import Pickler, Unpickler, dumps, loads
 
+from allcores.tasks.flat import Lightener
 from allcores.tasks.functions import PlainPickler, importable, reduce_cached, reduce_dispatching
 from allcores.tasks.generators import reduce_own
 from allcores.tasks.mentions import MAIN_GLOBALS, Mentions, cached_function, main_globals
@@ -287,10 +288,23 @@ def loads_slotted(data: Any, buffers: Any = None) -> Any:
 
 
 def _plain(value: Any, aside: Any = None) -> bytes | None:
+    file = BytesIO()
     try:
-        return dumps(value, PROTOCOL, buffer_callback=aside)
+        _Lightening(file, aside).dump(value)
     except Exception:
         return None
+    return file.getvalue()
+
+
+class _Lightening(Pickler):
+    """Pickles as usual, but for large flat containers."""
+
+    def __init__(self, file: BytesIO, aside: Any) -> None:
+        super().__init__(file, PROTOCOL, buffer_callback=aside)
+        self._light = Lightener()
+
+    def reducer_override(self, value: Any) -> Any:
+        return self._light.reduced(value) or NotImplemented
 
 
 class _Noting(Pickler):
@@ -364,7 +378,7 @@ def _dump_pair(kind: Any, values: Iterable[Any], aside: Any, mentions: Mentions)
     sent: Definitions = {}
     while True:  # what is sent may need more; none is taken back: the pickler refers to all it has written
         new = mentions.missing(sent)
-        pickler.dump(new)
+        pickler.dump(pickler.light.values(new))
         if not new:
             return file.getvalue(), sent
         sent.update(new)
@@ -401,6 +415,7 @@ def _recording_by_value(file: Any, mentions: Mentions, aside: Any = None) -> Any
             def __init__(self, file: Any, mentions: Mentions, aside: Any) -> None:
                 super().__init__(file, PROTOCOL, aside)
                 self._mentions = mentions
+                self.light = Lightener()
 
             def reducer_override(self, value: Any) -> Any:
                 _refuse_files(value)
@@ -409,7 +424,7 @@ def _recording_by_value(file: Any, mentions: Mentions, aside: Any = None) -> Any
                     return named
                 if type(value) is cached_function and value.__module__ == "__main__":
                     return reduce_cached(value)
-                own = reduce_own(value) or reduce_view(value)
+                own = reduce_own(value) or reduce_view(value) or self.light.reduced(value)
                 if own is None and type(value) is type(travels) and not importable(value):
                     own = reduce_dispatching(value)
                 if own is not None:
