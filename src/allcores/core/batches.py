@@ -23,7 +23,7 @@ class Batches:
 
     Args:
         streaming: a consumer waits for the results of each batch, so that all stay short.
-        reduced: results are folded into one.
+        reduced: results are folded into one, once a batch has run.
 
     Example:
         >>> batches = Batches(streaming=False)

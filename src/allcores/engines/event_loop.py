@@ -23,11 +23,8 @@ from collections.abc import Callable, Coroutine, Sequence
 from heapq import heappop, heappush
 
 from allcores.core.events import (
-    ERROR,
-    VALUES,
     Event,
     ItemsDone,
-    Outcome,
     StartFailed,
     WorkerLost,
     WorkerReady,
@@ -38,7 +35,7 @@ from allcores.errors import StartError
 from allcores.tasks import inner_threads, place
 from allcores.tasks.coroutines import Begun, Chain
 from allcores.tasks.output import Sink
-from allcores.tasks.run import note_item, reduced
+from allcores.tasks.run import reduced
 from allcores.tasks.task import Task
 from allcores.tasks.tracebacks import stack_of
 
@@ -82,27 +79,21 @@ class Seat:
 class Report(Sink):
     """What became of items of a piece, and what they have printed, until it is reported."""
 
-    __slots__ = ("_began", "_outcomes", "_task", "_worker")
+    __slots__ = ("_began", "_task", "_worker")
 
     def __init__(self, task: Task, worker: int, start: int) -> None:
         super().__init__()
         self._task = task
         self._worker = worker
-        self.start = start  # of the outputs that are not part of an outcome yet
-        self._outcomes: list[Outcome] = []
+        self.begin(start)
         self._began = time.monotonic()
 
-    def add(self, index: int, done: bool, value: Any) -> None:
-        """An item's output, or what it raised."""
+    def add(self, done: bool, value: Any) -> None:
+        """The next item's output, or what it raised."""
         if done:
             self.outputs.append(value)
             return
-        note_item(value, index)
-        self._end_outputs()
-        self._outcomes.append(
-            Outcome(index, index + 1, ERROR, value, 0, issubclass(type(value), self._task.retry_on))
-        )
-        self.start = index + 1
+        self.failed(value, issubclass(type(value), self._task.retry_on))
 
     def seconds(self) -> float:
         """How long these items took together."""
@@ -110,17 +101,11 @@ class Report(Sink):
 
     def take(self, last: bool) -> ItemsDone:
         """The report, and a new one begins."""
-        self._end_outputs()
-        outcomes, self._outcomes = shared_out(self._outcomes, self.printed), []
-        self.printed = []
+        self.settle()
+        outcomes = shared_out(self.outcomes, self.printed)
+        self.outcomes, self.printed = [], []
         seconds, self._began = self.seconds(), time.monotonic()
         return ItemsDone(self._worker, reduced(self._task, outcomes), seconds, 0.0, last)
-
-    def _end_outputs(self) -> None:
-        if self.outputs:
-            stop = self.start + len(self.outputs)
-            self._outcomes.append(Outcome(self.start, stop, VALUES, self.outputs))
-            self.start, self.outputs = stop, []
 
 
 class EventLoop(Local):
@@ -330,7 +315,7 @@ class EventLoop(Local):
                     if seat.lost or self._cancelled:
                         break
                     _forget_cancellation(seat.task)
-                report.add(index, done, value)
+                report.add(done, value)
                 if report.seconds() > FLUSH_SECONDS and index + 1 < start + len(items):
                     self._events.put(report.take(last=False))
         self._events.put(report.take(last=True))

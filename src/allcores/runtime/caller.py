@@ -35,7 +35,7 @@ from allcores.runtime.verdicts import deadline_exceeded
 from allcores.tasks import inner_threads
 from allcores.tasks.coroutines import Begun, blocking, probing
 from allcores.tasks.output import show, shown
-from allcores.tasks.run import Attempts
+from allcores.tasks.run import Attempts, Ledger
 from allcores.tasks.task import Task
 
 TYPE_CHECKING = False
@@ -65,13 +65,11 @@ class Caller:
         self.source = source
         self.options = options
         self.away_since: float | None = None  # since when the calling thread has been inside user code
-        self.runs_items = self._began = (
-            0  # how many items it is to run there, as one batch, and from where on
-        )
+        self.runs_items = self._began = 0  # how many items it runs there, as one batch; the first one
         self.closed = False
         self.raised: BaseException | None = None  # the user's error that ended the job
         self.first = 0  # index of the first item of the outputs that were handed over last
-        self.results: list[Any] | None = None  # where outputs go that come next, one for each item
+        self.into: Ledger | None = None  # takes outputs whose turn it is
         surround(task, options)
         self.planner = Planner(task, options)
         self.pump = Pump(
@@ -87,7 +85,7 @@ class Caller:
         self._helper: Helper | None = None
         self._failed_items: dict[int, Any] = {}  # of items that failed in this thread
         self._ready: deque[Settled] = deque()
-        self._batches = Batches(streaming, reduced=task.reduction is not None)
+        self._batches = Batches(streaming, reduced=task.reduction is not None and not source.random_access)
         self._seated = False  # this thread occupies one of the workers' seats while it runs items
         self._helped_since_plan = False  # items ran here while workers were starting
         self._told_end = False
@@ -373,16 +371,17 @@ class Caller:
     def _run_inline(self, first: int, items: Any, chunk: int | None) -> None:
         self.planner.item_begins(items)
         self._began = first
+        next_in_turn = not self._ready and self.pump.order.is_next(first)
         outcomes, seconds, cpu_seconds = run_inline(
             probing(self.task) if self._probing else self.task,
             first,
             items,
             self._away(len(items)),
             keeps=self._streaming or self.pump.engine is not None or self._attempts.retries > 0,
-            live=not self._attempts.retries and not self._ready and self.pump.order.is_next(first),
+            live=not self._attempts.retries and next_in_turn,
             stop_on_error=self.options.on_error == "raise",
             attempts=self._attempts,
-            into=self.results if self.results is not None and len(self.results) == first else None,
+            ledger=self.into if next_in_turn else None,
         )
         if self._probing and type(outcomes[-1].body) is Begun:
             from allcores.runtime.awaited import turn_to_loop
@@ -392,7 +391,7 @@ class Caller:
             return
         self._probing = self._probing and outcomes[-1].kind == ERROR
         self._batches.ran(outcomes[-1].stop - first if outcomes else 0, seconds)
-        self.planner.observe(items, outcomes, seconds, cpu_seconds, self.results or ())
+        self.planner.observe(items, outcomes, seconds, cpu_seconds, self.into.results if self.into else ())
         for start, _, kind, *_ in outcomes:
             if kind == ERROR and len(
                 failed := items[start - first : start - first + 1]

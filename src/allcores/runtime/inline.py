@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from allcores.core.events import Outcome
 from allcores.core.records import NamedTuple
 from allcores.tasks.output import let_go, run_keeping
-from allcores.tasks.run import Attempts, run_items
+from allcores.tasks.run import Attempts, Ledger, run_items
 from allcores.tasks.surroundings import Inline
 
 TYPE_CHECKING = False
@@ -37,14 +37,14 @@ def run_inline(
     live: bool,
     stop_on_error: bool,
     attempts: Attempts,
-    into: list[Any] | None = None,
+    ledger: Ledger | None = None,
 ) -> Ran:
     """Runs items in the task's surroundings.
 
     Args:
         away: entered while user code runs.
         keeps: what they print is kept until their results are delivered (``live``: but not the first one's).
-        into: where outputs are added, as ``run_items`` does it, where nothing is kept.
+        ledger: takes outputs, where nothing is kept that they print.
     """
     inline = Inline(task, items)
     try:
@@ -62,7 +62,7 @@ def run_inline(
                 )
             else:
                 outcomes = run_items(
-                    task, first, items, stop_on_error=stop_on_error, attempts=attempts, into=into
+                    task, first, items, stop_on_error=stop_on_error, attempts=attempts, ledger=ledger
                 )
             return Ran(outcomes, time.perf_counter() - began, time.thread_time() - cpu_began)
     finally:  # Ctrl-C may have come at any moment, also between the steps of entering and leaving

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 from itertools import pairwise
 
+from allcores.tasks.run import Kept
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -68,7 +70,7 @@ def collected(caller: Caller) -> list[Any]:
         return {index: found[index] for index in sorted(found)}
 
     if caller.options.ordered and not caller.task.spreads and caller.task.reduction is None:
-        caller.results = results
+        caller.into = Kept(results)
     try:
         with contextlib.closing(caller.outputs()) as runs:
             for outputs in runs:

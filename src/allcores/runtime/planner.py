@@ -233,7 +233,8 @@ class Planner:
         last = outcomes[-1] if outcomes else None
         if self._transport is None and self.may_move and last is not None and type(last.body) is list:
             outputs = (last.body or results)[max(-TRANSPORT_ITEMS, last.start - last.stop) :]
-            self._fresh = items[len(items) - len(outputs) :], outputs, last.stop - 1
+            if outputs:  # else they are folded already
+                self._fresh = items[len(items) - len(outputs) :], outputs, last.stop - 1
 
     def _forget_sample(self) -> None:
         self._items, self._seconds, self._cpu_seconds = 0, 0.0, 0.0

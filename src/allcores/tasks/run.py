@@ -39,16 +39,111 @@ NOTE = "allcores: item "
 
 
 class Ledger:
-    """Where a run stands, for who wants to know: it runs item ``start + len(outputs)``."""
+    """What became of the items of a run, as they run; it stands at item ``index``.
 
-    __slots__ = ("outputs", "start")
+    Attributes:
+        outcomes: of items before ``start``.
+        outputs: of those from ``start`` on.
+    """
+
+    __slots__ = ("outcomes", "outputs", "start")
+    results: Any = ()  # where outputs went that are in no outcome
 
     def __init__(self) -> None:
-        self.start = 0
+        self.begin(0)
+
+    def begin(self, first: int) -> None:
+        """A run begins, with this item."""
+        self.start = first
         self.outputs: list[Any] = []
+        self.outcomes: list[Outcome] = []
+
+    @property
+    def index(self) -> int:
+        """The item that runs."""
+        return self.start + len(self.outputs)
 
     def forget(self, index: int) -> None:
         """An item is tried again."""
+
+    def piece_ended(self) -> None:
+        """Some more items have run."""
+
+    def settle(self) -> None:
+        """Turns outputs into an outcome."""
+        self._settle(self.start, self.outputs)
+
+    def _settle(self, first: int, outputs: list[Any]) -> None:
+        stop = self.index
+        if first < stop:
+            self.outcomes.append(Outcome(first, stop, VALUES, outputs))
+        self.start, self.outputs = stop, []
+
+    def failed(self, error: BaseException, retryable: bool) -> None:
+        """The item that ran has raised this."""
+        index = self.index
+        note_item(error, index)
+        self.settle()
+        self.outcomes.append(Outcome(index, index + 1, ERROR, error, 0, retryable))
+        self.start = index + 1
+
+
+class Kept(Ledger):
+    """Outputs go straight to the list of all results, up to an error; their outcome is empty.
+
+    To move them there later would touch each of them once more, which for cheap items is felt.
+    """
+
+    __slots__ = ("_first", "results")
+
+    def __init__(self, results: list[Any]) -> None:
+        self.results = results
+        super().__init__()
+
+    def begin(self, first: int) -> None:
+        """Results hold an output for each item before this one, or for some of them; theirs come next."""
+        super().begin(first)
+        self._first = first
+        self.outputs, self.start = self.results, first - len(self.results)
+
+    def settle(self) -> None:
+        """Turns outputs into an outcome, or leaves them where they are."""
+        if self.outputs is self.results:
+            self._settle(self._first, [])
+        else:
+            super().settle()
+
+
+class Folded(Ledger):
+    """Outputs are folded as they come, while the processor's caches hold them, up to an error; no outcome has them."""
+
+    __slots__ = ("_collector", "_first", "_folds")
+
+    def __init__(self, collector: Collector) -> None:
+        super().__init__()
+        self._collector = collector
+
+    def begin(self, first: int) -> None:
+        """The collector was fed all items before this one."""
+        super().begin(first)
+        self._first = first
+        self._folds = True
+
+    def piece_ended(self) -> None:
+        """Folds what has come. Raises StepFailed."""
+        if self._folds:
+            self._collector.items(self.start, self.outputs)
+            self.start = self.index
+            self.outputs.clear()
+
+    def settle(self) -> None:
+        """Folds what has come, or turns it into an outcome. Raises StepFailed."""
+        if self._folds:
+            self.piece_ended()
+            self._folds = False
+            self._settle(self._first, [])
+        else:
+            super().settle()
 
 
 def run_items(
@@ -60,24 +155,19 @@ def run_items(
     stop_on_error: bool = False,
     attempts: Attempts = ONCE,
     ledger: Ledger | None = None,
-    into: list[Any] | None = None,
 ) -> list[Outcome]:
     """Runs items in order; outcomes cover all of them, up to where ``proceed`` said no or an error stopped it.
 
-    Whatever the function raises becomes an ERROR outcome, SystemExit and KeyboardInterrupt too. ``into``: a list that
-    the outputs of the first items are added to, up to an error; their outcome is empty then. To move them there later
-    would touch each of them once more, which for cheap items is felt.
+    Whatever the function raises becomes an ERROR outcome, SystemExit and KeyboardInterrupt too.
     """
-    outcomes: list[Outcome] = []
-    outputs: list[Any] = [] if into is None else into
-    start = first - len(outputs)
+    ledger = ledger or Ledger()
+    ledger.begin(first)
     begin = task.begin
-    if ledger is not None:
-        ledger.start, ledger.outputs = start, outputs
     pieces = getattr(items, "pieces", None)
     for piece in (items,) if pieces is None else pieces():
         remaining = iter(piece) if proceed is None else _while(proceed, piece)
         for item in remaining:
+            start, outputs = ledger.start, ledger.outputs
             try:
                 run = task.run
                 if begin is not None:
@@ -93,35 +183,17 @@ def run_items(
             except BaseException as raised:
                 error: BaseException | None = raised
                 if attempts.retries and not issubclass(type(raised), KeyboardInterrupt):
-                    error = _try_again(task, item, raised, attempts, outputs, start, ledger)
+                    error = _try_again(task, item, raised, attempts, ledger)
                 if error is None:
                     continue
-                index = start + len(outputs)
-                note_item(error, index)
-                _settle(outcomes, first, start, outputs, into)
-                outcomes.append(
-                    Outcome(index, index + 1, ERROR, error, 0, issubclass(type(error), task.retry_on))
-                )
-                start, outputs = index + 1, []
-                if ledger is not None:
-                    ledger.start, ledger.outputs = start, outputs
+                ledger.failed(error, issubclass(type(error), task.retry_on))
                 by_ctrl_c = proceed is None and issubclass(type(error), KeyboardInterrupt)
                 if stop_on_error or by_ctrl_c:
                     del remaining  # the error knows this frame: the user's iterator is not to live as long
-                    return outcomes
-    _settle(outcomes, first, start, outputs, into)
-    return outcomes
-
-
-def _settle(
-    outcomes: list[Outcome], first: int, start: int, outputs: list[Any], into: list[Any] | None
-) -> None:
-    """Adds the outcome of the items from ``start`` on that have these outputs, if there are any."""
-    stop = start + len(outputs)
-    if outputs is into:
-        start, outputs = first, []
-    if start < stop:
-        outcomes.append(Outcome(start, stop, VALUES, outputs))
+                    return ledger.outcomes
+        ledger.piece_ended()
+    ledger.settle()
+    return ledger.outcomes
 
 
 def note_item(error: BaseException, index: int) -> None:
@@ -147,22 +219,19 @@ def _try_again(
     item: Any,
     error: BaseException,
     attempts: Attempts,
-    outputs: list[Any],
-    start: int,
-    ledger: Ledger | None,
+    ledger: Ledger,
 ) -> BaseException | None:
-    """Repeats an item as often as allowed; its output joins ``outputs``, or its last error is returned."""
+    """Repeats an item as often as allowed; its output joins those before, or its last error is returned."""
     for _ in range(attempts.retries):
         if not issubclass(type(error), task.retry_on):
             return error
         if attempts.wait_seconds:
             attempts.sleep(attempts.wait_seconds)
-        if ledger is not None:
-            ledger.forget(start + len(outputs))
+        ledger.forget(ledger.index)
         try:
             if task.begin is not None:
-                task.begin(start + len(outputs))
-            outputs.append(task.run(item))
+                task.begin(ledger.index)
+            ledger.outputs.append(task.run(item))
             return None
         except BaseException as raised:
             error = raised
