@@ -1,5 +1,7 @@
 """How many items next: never none, never more than are left for a worker, and no more the dearer they are."""
 
+import math
+
 import hypothesis.strategies as st
 from hypothesis import given
 
@@ -49,17 +51,24 @@ def test_a_chunk_of_a_reduction_ends_with_a_leaf_unless_leaves_are_long(first, s
     assert rounded == size or first + rounded == leaf_end(first + size - 1)
 
 
-@given(st.none() | st.floats(0, 1e3), st.booleans(), st.booleans())
-def test_a_worker_has_something_at_hand_and_more_while_the_caller_is_away(seconds, tail, away):
-    depth = chunks.at_hand(seconds, tail, away)
+@given(st.none() | st.floats(0, 1e3), st.just(math.inf) | st.floats(0, 1e6), st.booleans())
+def test_a_worker_has_something_at_hand_and_more_while_the_caller_is_away(seconds, bound, away):
+    depth = chunks.at_hand(seconds, bound, away)
     assert 1 <= depth <= chunks.MOST_AT_HAND
-    assert depth >= chunks.at_hand(seconds, tail, False)
-    assert depth >= chunks.at_hand(seconds, True, away)
+    assert depth >= chunks.at_hand(seconds, bound, False)
+    assert depth >= chunks.at_hand(seconds, 1.0, away)
+
+
+@given(st.floats(0, 1e-4), st.floats(4, 100))
+def test_of_very_short_chunks_many_are_at_hand_but_none_that_would_be_the_last_to_end(seconds, bound):
+    depth = chunks.at_hand(seconds, bound, False)
+    assert 4 <= depth <= max(4, round(bound))
+    assert depth * seconds <= max(4 * seconds, 1.2 * chunks.AT_HAND_SECONDS)
 
 
 @given(st.floats(1e-6, 0.02))
 def test_while_the_caller_is_away_25_ms_are_queued_or_as_much_as_may_be(seconds):
-    depth = chunks.at_hand(seconds, False, True)
+    depth = chunks.at_hand(seconds, math.inf, True)
     assert (depth - 1) * seconds > chunks.AWAY_SECONDS - seconds or depth == chunks.MOST_AT_HAND
 
 

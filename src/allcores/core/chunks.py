@@ -13,7 +13,9 @@ from allcores.core.combine import leaf_end, leaf_length
 LONGEST_CHUNK_SECONDS = 0.005
 SHORTEST_CHUNK_SECONDS = 0.0003
 ROUNDS_LEFT = 6  # a chunk is at most this fraction of a worker's share of what is left
-LONG_CHUNK_SECONDS = 0.010  # at hand: one chunk above this, two above the shortest, else four
+LONG_CHUNK_SECONDS = 0.010  # at hand: one chunk above this, two above the shortest, else four or more
+AT_HAND_SECONDS = 0.0004  # of work in very short chunks: many of them can share a write
+MOST_SHORT_AT_HAND = 16
 AWAY_SECONDS = 0.025  # queued for each worker while the caller is busy with user code
 MOST_AT_HAND = 32
 FAR_SECONDS = 0.1  # of work left for each worker: then the end is far,
@@ -134,22 +136,27 @@ def to_leaf(first: int, size: int, cost: float | None) -> int:
     return leaf_end(first + size - 1) - first
 
 
-def at_hand(chunk_seconds: float | None, tail: bool, away: bool) -> int:
+def at_hand(chunk_seconds: float | None, bound: float, away: bool) -> int:
     """How many chunks each worker should hold, the running one included.
 
-    >>> at_hand(None, False, False), at_hand(0.02, False, False), at_hand(0.005, False, False)
+    ``bound``: how many it may be bound to without being the last to end. ``away``: the caller is busy.
+
+    >>> at_hand(None, 100, False), at_hand(0.02, 100, False), at_hand(0.005, 100, False)
     (1, 1, 2)
-    >>> at_hand(0.0001, False, False), at_hand(0.0001, True, False), at_hand(0.005, False, True)
+    >>> at_hand(0.0001, 100, False), at_hand(0.0001, 1.5, False), at_hand(0.005, 100, True)
     (4, 1, 6)
+    >>> at_hand(0.00005, 100, False), at_hand(0.000001, 100, False), at_hand(0.000001, 10, False)
+    (8, 16, 10)
     """
     if chunk_seconds is None:
         return 1
-    if tail or chunk_seconds > LONG_CHUNK_SECONDS:
+    if bound < 2 or chunk_seconds > LONG_CHUNK_SECONDS:
         depth = 1
     elif chunk_seconds > SHORTEST_CHUNK_SECONDS:
         depth = 2
     else:
-        depth = 4
+        many = min(MOST_SHORT_AT_HAND, AT_HAND_SECONDS / max(chunk_seconds, 1e-9), bound)
+        depth = max(4, round(many))
     if away:
         depth = max(depth, 1 + int(AWAY_SECONDS / max(chunk_seconds, 1e-9)))
     return min(depth, MOST_AT_HAND)

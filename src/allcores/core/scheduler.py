@@ -475,12 +475,12 @@ class Scheduler:
         if cost is None or not self._growth.settled:
             return 1  # what is bound to a worker cannot go to one that is about to come
         remaining = 0 if self._ended else self.remaining
-        tail = self._chooses  # what comes behind a long one would have to wait for its end
+        bound = 1.0 if self._chooses else inf  # what comes behind a long one would have to wait for its end
         if remaining is not None and self._workers:
             left = (remaining + self._waiting.items) / len(self._workers)
-            tail = tail or chunks.most_bound(left, self.cost.spread) < 2 * size
+            bound = min(bound, chunks.most_bound(left, self.cost.spread) / size)
         away = self._away or self.rules.bounded or self._is_far_from_the_end()
-        return chunks.at_hand(cost * size, tail, away)
+        return chunks.at_hand(cost * size, bound, away)
 
     def _is_far_from_the_end(self) -> bool:
         """Whether the user waits for all results, and none of them will be the last for a while."""
