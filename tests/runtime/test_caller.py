@@ -1,5 +1,7 @@
 """The calling thread, its helper and the input: who pulls what, and when."""
 
+import functools
+import os
 import threading
 import time
 
@@ -7,10 +9,11 @@ import pytest
 
 import allcores as ac
 from allcores.core import commands as do
-from allcores.core.plan import Plan
+from allcores.core.plan import PROCESSES, Plan
 from allcores.engines.threads import Threads
 from allcores.errors import TaskTimeout, WorkerLost
 from allcores.options import checked
+from allcores.runtime import caller, priors
 from allcores.runtime.caller import Caller
 from allcores.runtime.helper import Helper
 from allcores.runtime.source import Source
@@ -198,3 +201,34 @@ def test_ctrl_c_ends_the_call_at_its_item_also_where_errors_are_returned():
         ac.map(interrupted, range(1000), engine="inline", on_error="return", writes="allow")
     assert seen[-1] == 500
     assert len(ac.partial(raised.value)) == 500
+
+
+class Nobody:
+    """In the place of a helper."""
+
+    def __init__(self, caller):
+        pass
+
+    def wake(self):
+        pass
+
+
+def meet(place, item):
+    """The first item waits for another one."""
+    if item:
+        with open(place, "w"):
+            return item
+    waits_until = time.monotonic() + 30
+    while not os.path.exists(place):
+        assert time.monotonic() < waits_until, "nobody runs the others"
+    return item
+
+
+def test_after_a_call_that_moved_its_items_workers_begin_with_the_first_item_of_the_next(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(caller, "Helper", Nobody)
+    function = functools.partial(meet, str(tmp_path / "there"))
+    ac.warmup(function, n_jobs=2)
+    priors.prior_of(Task(((MAP, function),)), 0).remember(0.05, PROCESSES, 0.05, 0.05)
+    assert ac.map(function, range(5), n_jobs=2) == list(range(5))

@@ -10,7 +10,7 @@ import pytest
 import allcores as ac
 from allcores.core.chunks import Cost
 from allcores.core.events import VALUES, Outcome
-from allcores.core.plan import INLINE, THREADS
+from allcores.core.plan import INLINE, PROCESSES, THREADS
 from allcores.options import checked
 from allcores.processes import start
 from allcores.runtime import budget, priors, rent
@@ -290,7 +290,7 @@ def explained_after(cost, measured):
     earlier.item_begins([1])
     known = Cost()
     known.observe(1000, 1000 * cost)
-    earlier.over(known)
+    earlier.over(known, INLINE)
     one = planner()
     one.item_begins([1])
     observed(one, 1, measured)
@@ -305,3 +305,24 @@ def test_a_whole_call_knows_better_than_a_few_items_what_they_cost():
 
 def test_items_that_cost_something_else_altogether_are_of_another_kind():
     assert explained_after(0.001, 0.1) == pytest.approx(10.0)
+
+
+def planned_beforehand(seconds, engine, left=100):
+    """What is planned before an item has run, where those of the call before took so long there."""
+    one = planner()
+    one.item_begins([1])
+    priors.prior_of(one.task, 1).remember(seconds, engine, seconds, seconds)
+    return one.plan_beforehand(left)
+
+
+def test_what_moved_last_time_moves_before_the_first_item_has_ended():
+    assert planned_beforehand(ITEM, PROCESSES).engine == PROCESSES
+
+
+@pytest.mark.parametrize(
+    ("seconds", "engine", "left"),
+    [(ITEM, INLINE, 100), (ITEM, THREADS, 100), (ITEM, PROCESSES, 0), (0.001, PROCESSES, 10_000)],
+    ids=["stayed", "went elsewhere", "nothing is left", "too short to be moved before its writes are seen"],
+)
+def test_else_the_first_item_is_seen_first(seconds, engine, left):
+    assert planned_beforehand(seconds, engine, left) is None

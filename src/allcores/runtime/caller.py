@@ -25,6 +25,7 @@ from allcores.processes.shortage import refusal
 from allcores.runtime import partial
 from allcores.runtime.helper import Helper
 from allcores.runtime.inline import run_inline
+from allcores.runtime.opening import opened
 from allcores.runtime.planner import Planner, engine_named
 from allcores.runtime.progress import Progress
 from allcores.runtime.pump import Here, Packed, Pump, Settled
@@ -77,9 +78,7 @@ class Caller:
         )
         self._streaming = streaming
         self._loop = loop
-        self._probing = (
-            options.engine == "auto" and self.planner.awaited is None
-        )  # is the output to be awaited?
+        self._probing = options.engine == "auto" and self.planner.awaited is None  # is it to be awaited?
         if options.engine in ("auto", ASYNCIO) and self.planner.at_the_end:
             self._probing, self.task = False, blocking(task)
         self._helper: Helper | None = None
@@ -142,33 +141,11 @@ class Caller:
             for entry in entries:
                 index = self.first = entry.outcome.start
                 if entry.outcome.kind != ERROR:
-                    yield from shown(entry.outcome, self._opened(entry))
+                    yield from shown(entry.outcome, opened(entry, self.options.on_error, self.task.spreads))
                     continue
                 item = entry.item if entry.item is not None else self._failed_items.pop(index, None)
                 failure = Failure(index, item, entry.open())
                 yield [[failure]] if self.task.spreads else [failure]
-
-    def _opened(self, entry: Settled) -> list[Any]:
-        """Outputs; where errors are to be returned, one that cannot be rebuilt here is a failure of its item alone."""
-        try:
-            opened: list[Any] = entry.open()
-            return opened
-        except Unpicklable:
-            together = len(entry.outcome.body) < entry.outcome.stop - entry.outcome.start
-            if self.options.on_error == "raise" or together:  # then memory is short, and no item is to blame
-                show(entry.outcome.printed)
-                raise
-        outputs: list[Any] = []
-        start, bodies = entry.outcome.start, entry.outcome.body
-        for index, body in enumerate(bodies, start):
-            alone = entry._replace(outcome=Outcome(index, index + 1, happened.VALUES, (body,)))
-            try:
-                outputs += alone.open()
-            except Unpicklable as error:
-                item = entry.item[index - start] if entry.item is not None else None
-                failure = Failure(index, item, error)
-                outputs.append([failure] if self.task.spreads else failure)
-        return outputs
 
     def unseen(self) -> dict[int, Any]:
         """Outputs that had arrived but were not handed over yet, by index."""
@@ -370,6 +347,8 @@ class Caller:
 
     def _run_inline(self, first: int, items: Any, chunk: int | None) -> None:
         self.planner.item_begins(items)
+        if first == 0 and self.source.random_access and self.pump.engine is None:
+            self._begin_beforehand()
         self._began = first
         next_in_turn = not self._ready and self.pump.order.is_next(first)
         outcomes, seconds, cpu_seconds = run_inline(
@@ -393,9 +372,8 @@ class Caller:
         self._batches.ran(outcomes[-1].stop - first if outcomes else 0, seconds)
         self.planner.observe(items, outcomes, seconds, cpu_seconds, self.into.results if self.into else ())
         for start, _, kind, *_ in outcomes:
-            if kind == ERROR and len(
-                failed := items[start - first : start - first + 1]
-            ):  # else it was Ctrl-C
+            failed = items[start - first : start - first + 1]
+            if kind == ERROR and len(failed):  # else it was Ctrl-C
                 self._failed_items[start] = failed[0]
         self.pump.tell(happened.RanInline(outcomes, chunk, seconds, cpu_seconds))
         for outcome in outcomes:
@@ -414,6 +392,15 @@ class Caller:
         plan = self.planner.plan(self._left(), running=running)
         if plan.engine != INLINE and (threads_too or plan.engine != THREADS):
             self.launch(plan.engine, plan.n_jobs, plan.most_jobs)
+
+    def _begin_beforehand(self) -> None:
+        """Where the call before moved its items, workers begin together with this thread."""
+        plan = self.planner.plan_beforehand(self._left())
+        if plan is not None:
+            self.launch(plan.engine, plan.n_jobs, plan.most_jobs)
+            self.pump.tell(happened.CallerLeft(inline=True))
+            self.feed()
+            self._drive(0.0)
 
     def _better_here(self) -> bool:
         """Whether, after what ran here while workers started, the rest is better run here after all."""
@@ -481,7 +468,7 @@ class Caller:
         if self._helper is not None:
             self._helper.wake()
         pump, engine = self.pump, self.pump.engine
-        self.planner.over(pump.scheduler.cost)
+        self.planner.over(pump.scheduler.cost, INLINE if engine is None else engine.name)
         if engine is None:
             self.planner.pay_the_rent()
             return

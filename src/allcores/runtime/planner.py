@@ -24,6 +24,7 @@ from allcores.errors import Unpicklable
 from allcores.options import Options
 from allcores.processes import presence
 from allcores.runtime import budget, rent
+from allcores.runtime.lateness import WARM_PATIENCE_SECONDS
 from allcores.runtime.machine import gil_enabled
 from allcores.runtime.priors import Prior, prior_of
 from allcores.runtime.processor import Books
@@ -281,11 +282,21 @@ class Planner:
             self._items, self._seconds, self._cpu_seconds = 1, known, known * min(1.0, cpu_seconds / seconds)
             self._last = (1, known, self._cpu_seconds)
 
-    def over(self, cost: Cost) -> None:
-        """The job is over: others may have its seats, and later calls know what its items took."""
+    def over(self, cost: Cost, engine: str) -> None:
+        """The job is over: others may have its seats, and later calls know what its items took, and where."""
         self.seats.give_back()
         if self._prior is not None and cost.items and self._options.cost is None:
-            self._prior.item_seconds = cost.mean
+            self._prior.remember(cost.mean, engine, *self._last[1:])
+
+    def plan_beforehand(self, left: int | None) -> Plan | None:
+        """The plan of the call before, where it is the same again; None where items are too short for the helper."""
+        prior = self._prior
+        if prior is None or not self.may_move or (prior.item_seconds or 0.0) < WARM_PATIENCE_SECONDS:
+            return None
+        before, self._last = self._last, prior.sample()
+        plan = self.plan(left)
+        self._last = before
+        return plan if plan.engine == prior.engine != INLINE else None
 
     def plan(
         self, left: int | None, *, running: tuple[int, float, float] | None = None, staffed: bool = False

@@ -25,13 +25,28 @@ class Prior:
     Attributes:
         late_share: for what share of the time others were kept from the GIL when it was last seen; None: not known.
         item_seconds: what an item of the last call took on average; None: not known.
+        computing_share: for what share of the time those computed that ran in the calling thread.
+        engine: on which the last call ended.
     """
 
-    __slots__ = ("item_seconds", "late_share")
+    __slots__ = ("computing_share", "engine", "item_seconds", "late_share")
 
     def __init__(self) -> None:
         self.late_share: float | None = None
         self.item_seconds: float | None = None
+        self.computing_share = 1.0
+        self.engine = ""
+
+    def remember(self, item_seconds: float, engine: str, seconds: float, cpu_seconds: float) -> None:
+        """A call has ended; the last items that ran in the calling thread took so long, and computed so long."""
+        self.item_seconds, self.engine = item_seconds, engine
+        if seconds:
+            self.computing_share = min(1.0, cpu_seconds / seconds)
+
+    def sample(self) -> tuple[int, float, float]:
+        """Items, their seconds, and their CPU seconds, as far as that is known."""
+        seconds = self.item_seconds or 0.0
+        return 1, seconds, seconds * self.computing_share
 
 
 _known: dict[Hashable, Prior] = {}
