@@ -48,6 +48,7 @@ pytestmark = pytest.mark.usefixtures("our_backend")
 def threads(monkeypatch):
     """Where fits run, as they begin; no worker process was started yet, and none will be."""
     monkeypatch.setattr(warmth, "_warm", threading.Event())
+    monkeypatch.setattr(warmth, "_held_up", {})
     monkeypatch.setattr(warmth, "_start", lambda function: None)
     seen = []
     run = fits.run_unit_in_thread
@@ -357,14 +358,18 @@ def test_only_what_stands_in_the_table_runs_in_threads(estimator, parameters, ex
     assert thread_safe.may_share_a_process([call._replace(scorer=scorer) for call in calls]) is expected
 
 
-def test_fits_of_the_table_run_in_threads_until_processes_are_there(threads):
+@pytest.mark.parametrize(("least_share", "fits_in_threads"), [(2.0, 12), (0.0, 24)])
+def test_fits_of_the_table_run_in_threads_unless_they_keep_each_other_waiting(
+    threads, monkeypatch, least_share, fits_in_threads
+):
+    monkeypatch.setattr(warmth, "COMPUTING_SHARE", least_share)
     expected = search().fit(X, y)
     assert_same(search(n_jobs=2).fit(X, y).cv_results_, expected.cv_results_)
     assert len(threads) == 12
     assert threading.get_ident() not in threads
     warmth._warm.set()
     assert_same(search(n_jobs=2).fit(X, y).cv_results_, expected.cv_results_)
-    assert len(threads) == 12
+    assert len(threads) == fits_in_threads
 
 
 def test_fits_in_threads_leave_the_warning_filters_and_the_configuration_alone(threads):
@@ -381,13 +386,17 @@ def test_an_engine_that_was_asked_for_is_taken(threads, processes):
     assert not threads
 
 
-def test_after_a_long_call_in_threads_processes_are_started(monkeypatch):
+def test_after_a_long_call_in_threads_that_kept_each_other_waiting_processes_are_started(monkeypatch):
     monkeypatch.setattr(warmth, "_warm", threading.Event())
     monkeypatch.setattr(warmth, "_begun", threading.Event())
-    warmth.took(0.01, in_threads=True, function=fits.run_unit)
-    assert not warmth._begun.is_set()
-    warmth.took(0.5, in_threads=True, function=fits.run_unit)
+    monkeypatch.setattr(warmth, "_held_up", {})
+    for seconds, share in [(0.01, 0.5), (0.5, 0.9)]:
+        warmth.took_in_threads(seconds, SVC, share, fits.run_unit)
+        assert not warmth._begun.is_set()
+    warmth.took_in_threads(0.5, SVC, 0.5, fits.run_unit)
     assert warmth._warm.wait(30)
+    assert warmth.prefers_processes(SVC)
+    assert not warmth.prefers_processes(DecisionTreeClassifier)
 
 
 def test_a_scorer_of_the_users_is_not_run_in_threads():

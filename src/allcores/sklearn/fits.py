@@ -53,8 +53,7 @@ def run(calls: list[FitCall], surroundings: Surroundings | None, terms: Terms) -
     began = time.monotonic()
     while errands:
         errands = batch.run(errands)
-    if terms.n_jobs > 1:
-        warmth.took(time.monotonic() - began, in_threads=batch.in_threads, function=run_unit)
+    batch.ended(time.monotonic() - began)
     durations.remember(names, batch.results)
     return batch.results
 
@@ -75,6 +74,10 @@ class _Batch:
         self._timeout = None if terms.watcher is None else terms.watcher.timeout
         self.results: list[Any] = [None] * len(calls)
         self.in_threads = False
+        self._kind = tuple(classes)
+        self._in_threads_seconds: list[
+            tuple[float, float]
+        ] = []  # of each unit, and of its thread's processor
 
     def errands(self) -> list[Errand]:
         """What there is to run.
@@ -96,7 +99,7 @@ class _Batch:
             and all(
                 len(errand.indices) == 1 for errand in errands
             )  # others hold back the warnings of the process
-            and not warmth.is_warm()
+            and not warmth.prefers_processes(self._kind)
             and thread_safe.may_share_a_process(self._calls)
             and engine_is_open()
         )
@@ -129,7 +132,8 @@ class _Batch:
         options = self._terms.options()
         function: Any = run_unit
         if self.in_threads:
-            options["engine"], function = "threads", run_unit_in_thread
+            options["engine"] = "threads"
+            function = functools.partial(run_unit_in_thread, self._in_threads_seconds)
         if self._timeout is not None:
             options["engine"], options["timeout"] = "processes", self._timeout
         first = self._calls[0]
@@ -139,6 +143,16 @@ class _Batch:
             return ac.par(items, **options).map(function)
         numbered = functools.partial(run_numbered, function)
         return ac.par(list(enumerate(items)), ordered=False, **options).map(numbered)
+
+    def ended(self, seconds: float) -> None:
+        """All of it took so long: what is to be known for later batches."""
+        if self._in_threads_seconds:
+            wall, computing = map(sum, zip(*self._in_threads_seconds, strict=True))
+            possible = min(1.0, ac.cpu_count() / self._terms.n_jobs)
+            share = computing / max(wall * possible, 1e-9)
+            warmth.took_in_threads(seconds, self._kind, share, run_unit)
+        elif self._terms.n_jobs > 1:
+            warmth.took_in_processes(seconds)
 
     def _failed(self, errand: Errand, error: BaseException) -> list[Errand]:
         """Gives a fit whose worker was lost, or whose time is over, the score of failing fits; raises other errors."""
@@ -175,15 +189,23 @@ def run_unit(X: Any, y: Any, around: Around, unit: Unit) -> list[Any]:
         return results
 
 
-def run_unit_in_thread(X: Any, y: Any, around: Around, unit: Unit) -> list[Any]:
-    """The same beside others: warning filters belong to all threads, and are the caller's already."""
+def run_unit_in_thread(
+    seconds: list[tuple[float, float]], X: Any, y: Any, around: Around, unit: Unit
+) -> list[Any]:
+    """The same beside others: warning filters belong to all threads, and are the caller's already.
+
+    Adds to ``seconds`` how long it took, and how long its thread computed.
+    """
     import joblib
     from sklearn import config_context
 
+    began, computing_began = time.perf_counter(), time.thread_time()
     backend, n_jobs = around.nested
     config = {} if around.surroundings is None else around.surroundings.config
     with joblib.parallel_config(backend=backend, n_jobs=n_jobs), config_context(**config):
-        return unit.run(X, y)
+        results = unit.run(X, y)
+    seconds.append((time.perf_counter() - began, time.thread_time() - computing_began))
+    return results
 
 
 @sets_for_all_threads
