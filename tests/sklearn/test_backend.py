@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -310,3 +311,25 @@ def test_tasks_of_one_call_may_be_made_with_another_call():
             yield delayed(square)(Parallel(n_jobs=2)(delayed(square)(y) for y in (x, 1))[0])
 
     assert Parallel(n_jobs=2)(tasks()) == [0, 1, 16, 81]
+
+
+def test_a_first_cross_validation_imports_nothing_of_scikit_learn_that_it_does_not_use():
+    program = (
+        "import sys, joblib, allcores.sklearn\n"
+        "from sklearn.datasets import load_iris\n"
+        "from sklearn.linear_model import LogisticRegression\n"
+        "from sklearn.model_selection import cross_val_score\n"
+        "before = {name for name in sys.modules if name.startswith('sklearn.')}\n"
+        "with joblib.parallel_config('allcores'):\n"
+        "    cross_val_score(LogisticRegression(max_iter=5), *load_iris(return_X_y=True), n_jobs=2)\n"
+        "print(*{name.split('.')[1] for name in sys.modules if name.startswith('sklearn.')}\n"
+        "      - {name.split('.')[1] for name in before})\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert set(done.stdout.split()) <= {"compose", "pipeline"}, "these take 40 ms each"

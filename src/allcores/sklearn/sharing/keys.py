@@ -14,7 +14,6 @@ from types import FunctionType
 from typing import Any
 
 import numpy as np
-from sklearn import feature_selection
 from sklearn.base import BaseEstimator
 from sklearn.compose import make_column_selector
 
@@ -22,14 +21,6 @@ from sklearn.compose import make_column_selector
 _OUTPUT = "_sklearn_output_config"
 # Their work is what the user's function does, or what happened before.
 _FOREIGN = {"FunctionTransformer", "FrozenEstimator"}
-_FUNCTIONS = frozenset(
-    {
-        feature_selection.chi2,
-        feature_selection.f_classif,
-        feature_selection.f_regression,
-        feature_selection.r_regression,
-    }
-)
 
 
 class Opaque(Exception):
@@ -73,7 +64,7 @@ def key(thing: Any, without: frozenset[str] = frozenset()) -> Hashable:
         )
     if kind is type and thing.__module__ in ("numpy", "builtins"):
         return (kind, thing)
-    if kind is FunctionType and thing in _FUNCTIONS:
+    if kind is FunctionType and _scores_columns(thing):
         return (kind, thing)
     if kind is make_column_selector:
         return (kind, key(vars(thing)))
@@ -173,6 +164,17 @@ _DRAWS_SOMETIMES: dict[str, Callable[[Any, Any], bool]] = {
     "Lasso": lambda estimator, _: estimator.selection == "random",
     "ElasticNet": lambda estimator, _: estimator.selection == "random",
 }
+
+
+def _scores_columns(function: Any) -> bool:
+    """Whether this is one of scikit-learn's own score functions."""
+    if not str(function.__module__).startswith("sklearn.feature_selection."):
+        return False
+    from sklearn import feature_selection as of  # which who has one of them has loaded
+
+    return function in (of.chi2, of.f_classif, of.f_regression, of.r_regression)
+
+
 # Given a seed, these seed what is inside them too.
 SEED_WHAT_THEY_HOLD = frozenset(
     {"AdaBoostClassifier", "AdaBoostRegressor", "BaggingClassifier", "BaggingRegressor"}

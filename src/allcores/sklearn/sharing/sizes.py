@@ -8,50 +8,70 @@ predictions are sums in the order of the members.
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from typing import Any
-
-from sklearn import ensemble, feature_selection
 
 from allcores.sklearn.sharing.keys import key, parameters
 from allcores.sklearn.sharing.lease import Lease, gives_up, learned
 
 _EARLY_STOPPING_FROM = 10_000  # rows above which HistGradientBoosting's "auto" stops early
+_ENSEMBLES, _SELECTORS = (
+    "sklearn.ensemble.",
+    "sklearn.feature_selection.",
+)  # loaded only by who has one of these
 
-_GRADIENT = (ensemble.GradientBoostingClassifier, ensemble.GradientBoostingRegressor)
-_HISTOGRAM = (ensemble.HistGradientBoostingClassifier, ensemble.HistGradientBoostingRegressor)
-_ADAPTIVE = (ensemble.AdaBoostClassifier, ensemble.AdaBoostRegressor)
-_FORESTS = (
-    ensemble.RandomForestClassifier,
-    ensemble.RandomForestRegressor,
-    ensemble.ExtraTreesClassifier,
-    ensemble.ExtraTreesRegressor,
-)
-_BAGGING = (ensemble.BaggingClassifier, ensemble.BaggingRegressor)
-_SCORED = (
-    feature_selection.SelectKBest,
-    feature_selection.SelectPercentile,
-    feature_selection.SelectFpr,
-    feature_selection.SelectFdr,
-    feature_selection.SelectFwe,
-)
 
-# Fitted attributes with one member a stage, that are cut.
-_CUT: dict[type, tuple[str, ...]] = {
-    **dict.fromkeys(_GRADIENT, ("estimators_", "train_score_", "oob_improvement_", "oob_scores_")),
-    **dict.fromkeys(_HISTOGRAM, ("_predictors",)),
-    **dict.fromkeys(_ADAPTIVE, ("estimators_", "estimator_weights_", "estimator_errors_")),
-    **dict.fromkeys(_FORESTS, ("estimators_",)),
-    **dict.fromkeys(_BAGGING, ("estimators_", "estimators_features_", "_seeds")),
-}
+@functools.cache
+def _histogram() -> tuple[type, ...]:
+    from sklearn import ensemble
+
+    return ensemble.HistGradientBoostingClassifier, ensemble.HistGradientBoostingRegressor
+
+
+@functools.cache
+def _members() -> dict[type, tuple[str, ...]]:
+    """Fitted attributes with one member a stage, that are cut."""
+    from sklearn import ensemble as of
+
+    return {
+        **dict.fromkeys(
+            (of.GradientBoostingClassifier, of.GradientBoostingRegressor),
+            ("estimators_", "train_score_", "oob_improvement_", "oob_scores_"),
+        ),
+        **dict.fromkeys(_histogram(), ("_predictors",)),
+        **dict.fromkeys(
+            (of.AdaBoostClassifier, of.AdaBoostRegressor),
+            ("estimators_", "estimator_weights_", "estimator_errors_"),
+        ),
+        **dict.fromkeys(
+            (
+                of.RandomForestClassifier,
+                of.RandomForestRegressor,
+                of.ExtraTreesClassifier,
+                of.ExtraTreesRegressor,
+            ),
+            ("estimators_",),
+        ),
+        **dict.fromkeys(
+            (of.BaggingClassifier, of.BaggingRegressor), ("estimators_", "estimators_features_", "_seeds")
+        ),
+    }
+
+
+@functools.cache
+def _scored() -> frozenset[type]:
+    from sklearn import feature_selection as of
+
+    return frozenset((of.SelectKBest, of.SelectPercentile, of.SelectFpr, of.SelectFdr, of.SelectFwe))
 
 
 def size_parameter(kind: type) -> str | None:
     """Return the parameter that says how many members an ensemble of this class has, if sizes can be shared."""
-    if kind not in _CUT:
+    if not kind.__module__.startswith(_ENSEMBLES) or kind not in _members():
         return None
-    return "max_iter" if kind in _HISTOGRAM else "n_estimators"
+    return "max_iter" if kind in _histogram() else "n_estimators"
 
 
 def may_grow(estimator: Any, changes: dict[str, Any]) -> bool:
@@ -118,7 +138,7 @@ def _grows_steadily(given: dict[str, Any]) -> bool:
 
 
 def _stops_early(estimator: Any, X: Any) -> bool:
-    if type(estimator) not in _HISTOGRAM or estimator.early_stopping is False:
+    if type(estimator) not in _histogram() or estimator.early_stopping is False:
         return False
     rows = X.shape[0] if hasattr(X, "shape") else len(X)
     return bool(rows > _EARLY_STOPPING_FROM)
@@ -127,7 +147,7 @@ def _stops_early(estimator: Any, X: Any) -> bool:
 def _cut(kind: type, state: dict[str, Any], size: int) -> dict[str, Any]:
     """The fitted attributes of an ensemble, had it stopped at this size."""
     smaller = dict(state)
-    for name in _CUT[kind]:
+    for name in _members()[kind]:
         if name in smaller:
             smaller[name] = smaller[name][:size]
     if "oob_scores_" in smaller:
@@ -139,7 +159,8 @@ def _cut(kind: type, state: dict[str, Any], size: int) -> dict[str, Any]:
 
 def is_scored(estimator: Any) -> bool:
     """Say whether a transformer picks columns by scores that do not depend on how many it picks."""
-    return type(estimator) in _SCORED
+    kind = type(estimator)
+    return kind.__module__.startswith(_SELECTORS) and kind in _scored()
 
 
 @contextmanager
