@@ -9,9 +9,10 @@ import pytest
 
 import allcores as ac
 from allcores.core import commands as do
+from allcores.core.events import StartFailed
 from allcores.core.plan import PROCESSES, Plan
 from allcores.engines.threads import Threads
-from allcores.errors import TaskTimeout, WorkerLost
+from allcores.errors import StartError, TaskTimeout, WorkerLost
 from allcores.options import checked
 from allcores.runtime import caller, priors
 from allcores.runtime.caller import Caller
@@ -232,3 +233,27 @@ def test_after_a_call_that_moved_its_items_workers_begin_with_the_first_item_of_
     ac.warmup(function, n_jobs=2)
     priors.prior_of(Task(((MAP, function),)), 0).remember(0.05, PROCESSES, 0.05, 0.05)
     assert ac.map(function, range(5), n_jobs=2) == list(range(5))
+
+
+def test_where_not_all_workers_could_be_had_none_of_them_is_kept(monkeypatch):
+    kept = []
+
+    class Short(Threads):
+        def boot(self, worker):
+            if worker:
+                self._events.put(StartFailed(StartError("there are no descriptors left")))
+            else:
+                super().boot(worker)
+
+        def send(self, worker, *rest):
+            if not worker:
+                super().send(worker, *rest)
+
+        def close(self, reuse):
+            kept.append(reuse)
+            super().close(reuse)
+
+    monkeypatch.setattr(caller, "engine_named", lambda name, options, task, *rest: Short(task))
+    with pytest.raises(StartError):
+        ac.map(abs, range(10), engine="threads", n_jobs=3)
+    assert kept == [False]

@@ -483,4 +483,4 @@ class Caller:
                 kill = True
                 raise
             finally:
-                engine.close(reuse=not kill)
+                engine.close(reuse=not kill and pump.failure is None)  # what it lacks the next call may need

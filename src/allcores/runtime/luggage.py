@@ -50,9 +50,10 @@ def _seconds(value: Any, depth: int) -> float:
     from allcores.tasks.flat import Flat
     from allcores.tasks.plain import ATOMS
 
+    flat = kind in (dict, list, tuple) and ATOMS.issuperset(map(type, parts))
     began = perf_counter()
     try:
-        loads(dumps(Flat(sample) if ATOMS.issuperset(map(type, parts)) else sample, 5))
+        loads(dumps(Flat(sample) if flat else sample, 5))
     except Exception:
         return 0.0  # then it cannot travel at all, and will say so
     return (perf_counter() - began) * len(value) / len(sample)
