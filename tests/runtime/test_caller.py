@@ -257,3 +257,14 @@ def test_where_not_all_workers_could_be_had_none_of_them_is_kept(monkeypatch):
     with pytest.raises(StartError):
         ac.map(abs, range(10), engine="threads", n_jobs=3)
     assert kept == [False]
+
+
+def where(item):
+    return os.getpid()
+
+
+def test_what_the_first_item_shows_overrides_what_was_foreseen():
+    ac.warmup(where, n_jobs=2)
+    priors.prior_of(Task(((MAP, where),)), 0).remember(0.05, PROCESSES, 0.05, 0.05)
+    found = ac.map(where, range(50_000), n_jobs=2)
+    assert found.count(os.getpid()) > 10_000  # and not one

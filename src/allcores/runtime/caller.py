@@ -87,6 +87,7 @@ class Caller:
         self._batches = Batches(streaming, reduced=task.reduction is not None and not source.random_access)
         self._seated = False  # this thread occupies one of the workers' seats while it runs items
         self._helped_since_plan = False  # items ran here while workers were starting
+        self._foreseen = False  # workers began because the call before moved its items
         self._told_end = False
         self.launching = threading.Lock()
         self._context = contextvars.copy_context()
@@ -327,7 +328,8 @@ class Caller:
         if not self.planner.may_run_here and self.planner.explicit != INLINE:
             return False
         starting, staffed = self.pump.scheduler.workers > 0, self.pump.scheduler.staffed
-        if staffed and not self._better_here():
+        known = self.planner.seen_enough or not self._foreseen
+        if staffed and known and not self._better_here():
             return False
         room = self.pump.scheduler.room(self.source.pulled)
         if room <= 0 or self.source.ended:
@@ -339,7 +341,7 @@ class Caller:
         self._tell_end()
         if not len(items):
             return False
-        self._helped_since_plan = starting
+        self._helped_since_plan = starting or self._foreseen  # the first item overrides what was foreseen
         self._batches.choose(self._left(), certain=self.planner.seen_enough, helped=starting and not staffed)
         if self.pump.engine is None:
             self._consider()
@@ -397,6 +399,7 @@ class Caller:
         """Where the call before moved its items, workers begin together with this thread."""
         plan = self.planner.plan_beforehand(self._left())
         if plan is not None:
+            self._foreseen = True
             self.launch(plan.engine, plan.n_jobs, plan.most_jobs)
             self.pump.tell(happened.CallerLeft(inline=True))
             self.feed()
