@@ -307,11 +307,11 @@ def test_items_that_cost_something_else_altogether_are_of_another_kind():
     assert explained_after(0.001, 0.1) == pytest.approx(10.0)
 
 
-def planned_beforehand(seconds, engine, left=100):
+def planned_beforehand(seconds, engine, left=100, item=1, clean=0):
     """What is planned before an item has run, where those of the call before took so long there."""
     one = planner()
-    one.item_begins([1])
-    priors.prior_of(one.task, 1).remember(seconds, engine, seconds, seconds)
+    one.item_begins([item])
+    priors.prior_of(one.task, item).remember(seconds, engine, seconds, seconds, clean)
     return one.plan_beforehand(left)
 
 
@@ -326,3 +326,9 @@ def test_what_moved_last_time_moves_before_the_first_item_has_ended():
 )
 def test_else_the_first_item_is_seen_first(seconds, engine, left):
     assert planned_beforehand(seconds, engine, left) is None
+
+
+@pytest.mark.parametrize(("clean", "engine"), [(2, None), (3, PROCESSES)])
+def test_items_that_can_change_move_beforehand_once_the_guard_has_compared_three(clean, engine):
+    plan = planned_beforehand(ITEM, PROCESSES, item=[1], clean=clean)
+    assert (plan and plan.engine) == engine

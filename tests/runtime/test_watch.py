@@ -121,3 +121,24 @@ def test_one_object_again_and_again_out_of_an_iterator_is_not_for_anybody():
     ran(looking, len, source.ahead(1)[1])
     assert set(looking.ask()) == {THREADS, PROCESSES}
     assert source.reuses
+
+
+def test_what_was_compared_is_counted_as_long_as_nothing_had_changed():
+    looking = watch(unseen)
+    ran(looking, len, [[1]])
+    ran(looking, len, [[1]])
+    assert looking.clean == 2
+    ran(looking, unseen, [1])
+    assert looking.clean is None
+
+
+def test_what_nothing_can_change_has_been_seen_before():
+    looking = watch(abs)
+    looking.begins([1], False)
+    assert looking.seen_before(0)
+
+
+def test_what_can_change_has_been_seen_before_once_three_items_left_it_alone():
+    looking = watch(len)
+    looking.begins([[1]], False)
+    assert [looking.seen_before(clean) for clean in (0, 2, 3)] == [False, False, True]

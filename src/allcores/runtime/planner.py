@@ -286,12 +286,14 @@ class Planner:
         """The job is over: others may have its seats, and later calls know what its items took, and where."""
         self.seats.give_back()
         if self._prior is not None and cost.items and self._options.cost is None:
-            self._prior.remember(cost.mean, engine, *self._last[1:])
+            self._prior.remember(cost.mean, engine, *self._last[1:], self.watch.clean)
 
     def plan_beforehand(self, left: int | None) -> Plan | None:
-        """The plan of the call before, where it is the same again; None where items are too short for the helper."""
+        """The plan of the call before, where it is the same again; None if items are too short, or not yet watched."""
         prior = self._prior
-        if prior is None or not self.may_move or (prior.item_seconds or 0.0) < WARM_PATIENCE_SECONDS:
+        if prior is None or not self.may_move or not self.watch.seen_before(prior.clean):
+            return None
+        if (prior.item_seconds or 0.0) < WARM_PATIENCE_SECONDS:
             return None
         before, self._last = self._last, prior.sample()
         plan = self.plan(left)

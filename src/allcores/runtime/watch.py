@@ -30,12 +30,14 @@ class Watch:
         asked: whether the guard has been asked.
         threads_may_compute: whether everything that the task reaches may run in threads; taken for granted before.
         untold: what the user is still to be told.
+        clean: how many comparisons around items found nothing changed; None once one did.
     """
 
     def __init__(self, task: Task, options: Options) -> None:
         self.asked = False
         self.threads_may_compute = True
         self.untold: str | None = None
+        self.clean: int | None = 0
         self.lost: str | None = None  # what is written, in words
         self._task = task
         self._writes = options.writes
@@ -52,6 +54,10 @@ class Watch:
         if not self.asked:
             self.ask((None,))  # of which nothing is known but that it is no generator
         return self.threads_may_compute
+
+    def seen_before(self, clean: int) -> bool:
+        """Whether there is nothing to compare, or what is has been found unchanged often enough in earlier calls."""
+        return not self._before or clean >= WATCHED_BATCHES
 
     # -- the first items ------------------------------------------------------------------------------
 
@@ -76,6 +82,7 @@ class Watch:
             for held, was, is_now in zip(self._held, self._before, now, strict=True):
                 if was != is_now:
                     self._changed.append(held)
+            self.clean = None if self._changed or self.clean is None else self.clean + 1
             self._held, self._before = [], []
             if self.asked and self.lost is None:
                 self._lost_by_change()
