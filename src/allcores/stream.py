@@ -15,7 +15,7 @@ from allcores.runtime import partial
 from allcores.runtime.caller import Caller
 from allcores.runtime.source import Source, is_async, iterator_of
 from allcores.tasks import reductions
-from allcores.tasks.run import Folded, note_item
+from allcores.tasks.ledger import Folded, note_item
 from allcores.tasks.task import FILTER, FLAT_MAP, MAP, STARMAP, Task
 from allcores.tasks.tracebacks import leave_out_ours, users_frames_only
 

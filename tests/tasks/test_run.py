@@ -6,7 +6,8 @@ import pytest
 
 from allcores.core.combine import Collector, Reduction, StepFailed
 from allcores.core.events import ERROR, VALUES, Outcome
-from allcores.tasks.run import Folded, Kept, run_items
+from allcores.tasks.ledger import Folded, Kept
+from allcores.tasks.run import run_items
 from allcores.tasks.task import MAP, Task
 
 

@@ -35,8 +35,9 @@ from allcores.runtime.surround import surround
 from allcores.runtime.verdicts import deadline_exceeded
 from allcores.tasks import inner_threads
 from allcores.tasks.coroutines import Begun, blocking, probing
+from allcores.tasks.ledger import Ledger
 from allcores.tasks.output import show, shown
-from allcores.tasks.run import Attempts, Ledger
+from allcores.tasks.run import Attempts
 from allcores.tasks.task import Task
 
 TYPE_CHECKING = False

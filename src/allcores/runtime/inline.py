@@ -7,8 +7,9 @@ from contextlib import AbstractContextManager
 
 from allcores.core.events import Outcome
 from allcores.core.records import NamedTuple
+from allcores.tasks.ledger import Ledger
 from allcores.tasks.output import let_go, run_keeping
-from allcores.tasks.run import Attempts, Ledger, run_items
+from allcores.tasks.run import Attempts, run_items
 from allcores.tasks.surroundings import Inline
 
 TYPE_CHECKING = False

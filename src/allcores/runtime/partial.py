@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from itertools import pairwise
 
-from allcores.tasks.run import Kept
+from allcores.tasks.ledger import Kept
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

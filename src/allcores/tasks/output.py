@@ -16,7 +16,8 @@ from contextvars import ContextVar
 from allcores.core.events import Outcome
 from allcores.core.printed import item_by_item, shared_out
 from allcores.core.records import NamedTuple
-from allcores.tasks.run import ONCE, Attempts, Ledger, run_items
+from allcores.tasks.ledger import Ledger
+from allcores.tasks.run import ONCE, Attempts, run_items
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
