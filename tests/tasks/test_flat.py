@@ -114,3 +114,53 @@ def test_a_large_one_is_taken_out_of_the_pickle_like_an_array():
     data, _ = pickling.dump_task(Task((("map", functools.partial(look_up, table)),), None), aside)
     assert len(data) < 1000
     assert pickling.load_task(data, aside.buffers).stages[0][1](5) == "name 5"
+
+
+def holder(table):
+    """An object that holds a table in a place where nobody looks for it."""
+    held = Model(None)
+    held.deep = {"table": table}
+    return held
+
+
+HELD = holder(TABLE)
+
+
+def looking(table, held):
+    return lambda: table is held.deep["table"]
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        looking(TABLE, HELD),
+        lambda table=TABLE, held=HELD: table is held.deep["table"],
+        functools.partial(lambda table, held: table is held.deep["table"], TABLE, HELD),
+        functools.partial(lambda tables: tables["a"] is tables["b"], {"a": TABLE, "b": TABLE}),
+    ],
+    ids=["captured", "defaults", "partial", "both deep inside"],
+)
+def test_a_table_that_is_reached_in_two_ways_is_one_object_there_too(function):
+    data, there = travelled(function)
+    assert there()
+    assert MARK not in data
+    assert travelled(function)[0] == data
+
+
+def test_only_the_table_that_is_reached_in_two_ways_is_left_to_pickle():
+    other = [str(number) for number in range(LEAST_ELEMENTS)]
+    data, there = travelled(functools.partial(lambda *parts: parts, TABLE, other, holder(TABLE)))
+    table, again, held = there()
+    assert (table, again) == (TABLE, other)
+    assert table is held.deep["table"]
+    assert data.count(MARK) == 1
+
+
+@pytest.mark.skipif(not mail.is_possible(), reason="there are no files in memory")
+def test_what_was_taken_out_of_a_pickle_that_is_done_again_is_not_taken_twice():
+    table, other = ([f"{name} {number}" for number in range(100_000)] for name in ("a", "b"))
+    aside = mail.Aside()
+    function = functools.partial(lambda *parts: parts, table, other, holder(table))
+    data, _ = pickling.dump_task(Task((("map", function),), None), aside)
+    assert len(aside.buffers) == 1
+    assert pickling.load_task(data, aside.buffers).stages[0][1]()[:2] == (table, other)

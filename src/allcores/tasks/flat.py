@@ -2,8 +2,11 @@
 
 Pickle takes down every string, in case that it comes once more; marshal, in its second version, does not, and equal
 containers give equal bytes, which travel like a large array. Where strings do come again and again they are left to
-pickle, which writes each of them once. What is flat is looked for where functions have their tables: in what they
-captured, in the globals that they name, the arguments of a partial and the attributes of an object.
+pickle, which writes each of them once. So is a container that something else refers to, too, since it is to be one
+object there as well: that shows when all has been pickled, and then it is done again.
+
+What is flat is looked for where functions have their tables: in what they captured, in the globals that they name,
+the arguments of a partial and the attributes of an object.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ from allcores.tasks.plain import ATOMS, TEXTS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any
 
 VERSION = 2
@@ -64,20 +67,48 @@ class Flat:
         return marshal.loads, (PickleBuffer(marshal.dumps(self.container, VERSION)),)
 
 
+class MetElsewhere(Exception):
+    """Containers, by their ``id``, for which ``Flat`` stands in one place of a pickle, and which are in it, too."""
+
+    def __init__(self, ids: frozenset[int]) -> None:
+        super().__init__(ids)
+        self.ids = ids
+
+
+def lightly(dump: Callable[[frozenset[int]], Any]) -> Any:
+    """What ``dump`` makes, which is told what to leave to pickle, and may find out that there is more of it."""
+    heavy: frozenset[int] = frozenset()
+    while True:
+        try:
+            return dump(heavy)
+        except MetElsewhere as met:
+            heavy |= met.ids
+
+
 class Lightener:
-    """Puts ``Flat`` in the place of what is flat, for one pickle: what occurs twice is one object there, too."""
+    """Puts ``Flat`` in the place of what is flat, for one pickle.
 
-    __slots__ = ("_known",)
+    Attributes:
+        heavy: containers, by their ``id``, that are left to pickle.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_known", "heavy")
+
+    def __init__(self, heavy: frozenset[int] = frozenset()) -> None:
+        self.heavy = heavy
         self._known: dict[int, Flat] = {}
+
+    def look_back(self, pickler: Any) -> None:
+        """Everything has been pickled. Raises MetElsewhere where a container is there twice, as two objects."""
+        if self._known and (twice := self._known.keys() & pickler.memo.copy().keys()):
+            raise MetElsewhere(frozenset(twice))
 
     def value(self, value: Any) -> Any:
         """What stands for this value."""
         if type(value) not in (dict, list, tuple):
             return value
         known = self._known.get(id(value))
-        if known is None and is_flat(value):
+        if known is None and id(value) not in self.heavy and is_flat(value):
             known = self._known[id(value)] = Flat(value)
         return value if known is None else known
 

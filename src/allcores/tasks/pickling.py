@@ -20,7 +20,7 @@ try:
 except ImportError:  # an interpreter whose pickle is written in Python
     from pickle import Pickler, Unpickler, dumps, loads
 
-from allcores.tasks.flat import Lightener
+from allcores.tasks.flat import Lightener, lightly
 from allcores.tasks.functions import PlainPickler, importable, reduce_cached, reduce_dispatching
 from allcores.tasks.generators import reduce_own
 from allcores.tasks.mentions import MAIN_GLOBALS, Mentions, cached_function, main_globals
@@ -138,10 +138,13 @@ def dump_alone(
     returned, and what takes buffers out of it.
     """
 
-    def dump(kind: Any) -> tuple[Any, Definitions]:
+    def dump(kind: Any, heavy: frozenset[int]) -> tuple[Any, Definitions]:
         file, aside = open_files()
         mentions = Mentions(known, root)
-        kind(file, mentions, aside).dump(value)
+        pickler = kind(file, mentions, aside)
+        pickler.light.heavy = heavy
+        pickler.dump(value)
+        pickler.light.look_back(pickler)
         return file, mentions.recorded
 
     written: tuple[Any, Definitions] = _with_either(dump)
@@ -288,23 +291,30 @@ def loads_slotted(data: Any, buffers: Any = None) -> Any:
 
 
 def _plain(value: Any, aside: Any = None) -> bytes | None:
-    file = BytesIO()
+    def dump(heavy: frozenset[int]) -> bytes:
+        _start_anew(aside)
+        file = BytesIO()
+        pickler = _Lightening(file, aside, heavy)
+        pickler.dump(value)
+        pickler.light.look_back(pickler)
+        return file.getvalue()
+
     try:
-        _Lightening(file, aside).dump(value)
+        data: bytes = lightly(dump)
     except Exception:
         return None
-    return file.getvalue()
+    return data
 
 
 class _Lightening(Pickler):
     """Pickles as usual, but for large flat containers."""
 
-    def __init__(self, file: BytesIO, aside: Any) -> None:
+    def __init__(self, file: BytesIO, aside: Any, heavy: frozenset[int]) -> None:
         super().__init__(file, PROTOCOL, buffer_callback=aside)
-        self._light = Lightener()
+        self.light = Lightener(heavy)
 
     def reducer_override(self, value: Any) -> Any:
-        return self._light.reduced(value) or NotImplemented
+        return self.light.reduced(value) or NotImplemented
 
 
 class _Noting(Pickler):
@@ -353,26 +363,28 @@ def _know_the_other_main() -> None:
 def _by_value(values: Iterable[Any], aside: Any = None, known: Known = None) -> tuple[bytes, Definitions]:
     """Values, and what they need of ``__main__``, as pickles that share their objects; an empty one ends them."""
     pair: tuple[bytes, Definitions] = _with_either(
-        lambda kind: _dump_pair(kind, values, aside, Mentions(known))
+        lambda kind, heavy: _dump_pair(kind, heavy, values, aside, Mentions(known))
     )
     return pair
 
 
-def _with_either(dump: Callable[[Any], Any]) -> Any:
-    """What ``dump`` makes with a plain pickler or, where that refuses, with cloudpickle's."""
+def _with_either(dump: Callable[[Any, frozenset[int]], Any]) -> Any:
+    """What ``dump`` makes with a plain pickler or, where that refuses, with cloudpickle's; see ``lightly``."""
     if not _registered_by_value():
         try:
-            return dump(PlainPickler)
+            return lightly(lambda heavy: dump(PlainPickler, heavy))
         except Exception:
             pass  # it needs cloudpickle, or that will say why it cannot travel
-    return dump(_recording_by_value)
+    return lightly(lambda heavy: dump(_recording_by_value, heavy))
 
 
-def _dump_pair(kind: Any, values: Iterable[Any], aside: Any, mentions: Mentions) -> tuple[bytes, Definitions]:
-    if aside is not None:
-        aside.buffers.clear()  # of an earlier attempt
+def _dump_pair(
+    kind: Any, heavy: frozenset[int], values: Iterable[Any], aside: Any, mentions: Mentions
+) -> tuple[bytes, Definitions]:
+    _start_anew(aside)
     file = BytesIO()
     pickler = kind(file, mentions, aside)
+    pickler.light.heavy = heavy
     for value in values:
         pickler.dump(value)
     sent: Definitions = {}
@@ -380,8 +392,14 @@ def _dump_pair(kind: Any, values: Iterable[Any], aside: Any, mentions: Mentions)
         new = mentions.missing(sent)
         pickler.dump(pickler.light.values(new))
         if not new:
+            pickler.light.look_back(pickler)
             return file.getvalue(), sent
         sent.update(new)
+
+
+def _start_anew(aside: Any) -> None:
+    if aside is not None:
+        aside.buffers.clear()  # of an earlier attempt
 
 
 def _load_pair(file: BytesIO, buffers: Any = None) -> tuple[Any, Definitions]:
