@@ -311,7 +311,8 @@ def planned_beforehand(seconds, engine, left=100, item=1, clean=0):
     """What is planned before an item has run, where those of the call before took so long there."""
     one = planner()
     one.item_begins([item])
-    priors.prior_of(one.task, item).remember(seconds, engine, seconds, seconds, clean)
+    priors.prior_of(one.task, item).remember(seconds, engine, seconds, seconds)
+    one.watch.prior.clean = clean
     return one.plan_beforehand(left)
 
 

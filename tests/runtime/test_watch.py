@@ -127,18 +127,43 @@ def test_what_was_compared_is_counted_as_long_as_nothing_had_changed():
     looking = watch(unseen)
     ran(looking, len, [[1]])
     ran(looking, len, [[1]])
-    assert looking.clean == 2
+    assert looking.prior.clean == 2
     ran(looking, unseen, [1])
-    assert looking.clean is None
+    assert looking.prior.clean == 0
 
 
 def test_what_nothing_can_change_has_been_seen_before():
     looking = watch(abs)
     looking.begins([1], False)
-    assert looking.seen_before(0)
+    assert looking.seen_before()
 
 
-def test_what_can_change_has_been_seen_before_once_three_items_left_it_alone():
+@pytest.mark.parametrize(("clean", "seen"), [(0, False), (2, False), (3, True)])
+def test_what_can_change_has_been_seen_before_once_three_items_left_it_alone(clean, seen):
     looking = watch(len)
     looking.begins([[1]], False)
-    assert [looking.seen_before(clean) for clean in (0, 2, 3)] == [False, False, True]
+    looking.prior.clean = clean
+    assert looking.seen_before() is seen
+
+
+def after(found, **options):
+    """The watch of the next call, which is about to run its first item, after one that found this."""
+    looking = watch(unseen, **options)
+    looking.prior = found
+    looking.begins([1], False)
+    return looking
+
+
+def test_what_one_call_saw_too_late_the_next_one_knows_beforehand():
+    first = watch(unseen)
+    first.begins([1], False)
+    assert first.ask() == {}
+    unseen(1)
+    first.ended()
+    second = after(first.prior)
+    assert "the global 'ROWS' was changed while an item ran" in second.ask()[PROCESSES]
+    with pytest.warns(ac.LostWriteWarning, match="ROWS"):
+        second.tell()
+    assert after(first.prior, writes="allow").ask() == {}
+    second.ended()
+    assert after(first.prior).ask() == {}  # an item left it alone

@@ -174,7 +174,7 @@ class Planner:
         if self.may_move:
             self.watch.begins(items, self._seconds > LEAST_SAMPLE_SECONDS)
             if self._prior is None and len(items):
-                self._prior = prior_of(self.task, items[0])
+                self._prior = self.watch.prior = prior_of(self.task, items[0])
                 self._late_share = self._prior.late_share
         self._seen = (0, 0.0, 0.0)
         self._modules = len(sys.modules)
@@ -286,12 +286,12 @@ class Planner:
         """The job is over: others may have its seats, and later calls know what its items took, and where."""
         self.seats.give_back()
         if self._prior is not None and cost.items and self._options.cost is None:
-            self._prior.remember(cost.mean, engine, *self._last[1:], self.watch.clean)
+            self._prior.remember(cost.mean, engine, *self._last[1:])
 
     def plan_beforehand(self, left: int | None) -> Plan | None:
         """The plan of the call before, where it is the same again; None if items are too short, or not yet watched."""
         prior = self._prior
-        if prior is None or not self.may_move or not self.watch.seen_before(prior.clean):
+        if prior is None or not self.may_move or not self.watch.seen_before():
             return None
         if (prior.item_seconds or 0.0) < WARM_PATIENCE_SECONDS:
             return None

@@ -27,10 +27,11 @@ class Prior:
         item_seconds: what an item of the last call took on average; None: not known.
         computing_share: for what share of the time those computed that ran in the calling thread.
         engine: on which the last call ended.
-        clean: how often nothing that the function holds had changed after an item.
+        clean: how often nothing that the function holds had changed after an item, since something last had.
+        changed: what had, in words, and what to do about it; None once it has been found unchanged again.
     """
 
-    __slots__ = ("clean", "computing_share", "engine", "item_seconds", "late_share")
+    __slots__ = ("changed", "clean", "computing_share", "engine", "item_seconds", "late_share")
 
     def __init__(self) -> None:
         self.late_share: float | None = None
@@ -38,18 +39,19 @@ class Prior:
         self.computing_share = 1.0
         self.engine = ""
         self.clean = 0
+        self.changed: str | None = None
 
-    def remember(
-        self, item_seconds: float, engine: str, seconds: float, cpu_seconds: float, clean: int | None = 0
-    ) -> None:
-        """A call has ended; the last items that ran in the calling thread took so long, and computed so long.
-
-        ``clean``: how often nothing had changed after an item; None if something had.
-        """
+    def remember(self, item_seconds: float, engine: str, seconds: float, cpu_seconds: float) -> None:
+        """A call has ended; the last items that ran in the calling thread took so long, and computed so long."""
         self.item_seconds, self.engine = item_seconds, engine
-        self.clean = 0 if clean is None else self.clean + clean
         if seconds:
             self.computing_share = min(1.0, cpu_seconds / seconds)
+
+    def compared(self, unchanged: bool) -> None:
+        """The guard has compared what the function holds before and after an item."""
+        self.clean = self.clean + 1 if unchanged else 0
+        if unchanged:
+            self.changed = None
 
     def sample(self) -> tuple[int, float, float]:
         """Items, their seconds, and their CPU seconds, as far as that is known."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from allcores.core.plan import PROCESSES, THREADS
 from allcores.errors import LostWriteError, LostWriteWarning
 from allcores.options import Options
+from allcores.runtime.priors import Prior
 from allcores.runtime.source import UNCHANGING, Steps
 from allcores.runtime.users_line import warn
 from allcores.tasks.task import Task
@@ -30,14 +31,14 @@ class Watch:
         asked: whether the guard has been asked.
         threads_may_compute: whether everything that the task reaches may run in threads; taken for granted before.
         untold: what the user is still to be told.
-        clean: how many comparisons around items found nothing changed; None once one did.
+        prior: what calls before this one found, and this one adds to.
     """
 
     def __init__(self, task: Task, options: Options) -> None:
         self.asked = False
         self.threads_may_compute = True
         self.untold: str | None = None
-        self.clean: int | None = 0
+        self.prior = Prior()
         self.lost: str | None = None  # what is written, in words
         self._task = task
         self._writes = options.writes
@@ -55,9 +56,9 @@ class Watch:
             self.ask((None,))  # of which nothing is known but that it is no generator
         return self.threads_may_compute
 
-    def seen_before(self, clean: int) -> bool:
+    def seen_before(self) -> bool:
         """Whether there is nothing to compare, or what is has been found unchanged often enough in earlier calls."""
-        return not self._before or clean >= WATCHED_BATCHES
+        return not self._before or self.prior.clean >= WATCHED_BATCHES
 
     # -- the first items ------------------------------------------------------------------------------
 
@@ -82,7 +83,7 @@ class Watch:
             for held, was, is_now in zip(self._held, self._before, now, strict=True):
                 if was != is_now:
                     self._changed.append(held)
-            self.clean = None if self._changed or self.clean is None else self.clean + 1
+            self.prior.compared(now == self._before)
             self._held, self._before = [], []
             if self.asked and self.lost is None:
                 self._lost_by_change()
@@ -94,7 +95,7 @@ class Watch:
             from allcores.guard.digests import remedy_for
 
             self.lost = f"{changed[0].root} {changed[0].name!r} was changed while an item ran"
-            self.untold = f"{self.lost}. {remedy_for(changed[0])}."
+            self.untold = self.prior.changed = f"{self.lost}. {remedy_for(changed[0])}."
 
     def _take_down(self, item: Any) -> None:
         try:
@@ -135,6 +136,8 @@ class Watch:
         if found.findings and self._writes != "allow":
             self.lost = in_words(found.findings[0])
             self.untold = f"{self.lost}. {found.findings[0].remedy}."
+        elif self.prior.changed is not None and self._writes != "allow":
+            self.lost = self.untold = self.prior.changed
         else:
             self._lost_by_change()
         if self.lost is not None:
