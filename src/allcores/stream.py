@@ -149,6 +149,7 @@ class Stream:
     @users_frames_only
     def for_each(self, function: Callable[[Any], Any]) -> None:
         """Calls ``function(value)`` for its effect, in the workers; returns when all are done."""
+        self._refuse_failures()
         for _ in self._with(MAP, function)._with(FILTER, reductions.nothing)._values(streaming=False):
             pass
 
@@ -163,6 +164,7 @@ class Stream:
             >>> ac.par(range(10**9)).first(lambda x: x > 3)
             4
         """
+        self._refuse_failures()
         stream = self if predicate is None else self.filter(predicate)
         with contextlib.closing(stream._ordered()._values(streaming=True)) as values:
             for value in values:
@@ -282,12 +284,15 @@ class Stream:
     def _values(self, streaming: bool) -> Values:
         return _flat(_runs(self._caller(None, streaming)))
 
-    def _reduced(self, reduction: Reduction) -> Any:
+    def _refuse_failures(self) -> None:
         if self._options.on_error == "return":
             raise ValueError(
-                "on_error='return' leaves failures among the values, which cannot be reduced; "
+                "on_error='return' leaves failures among the values, which this ending could not hand over; "
                 "collect() them first, or write on_error='raise'"
             )
+
+    def _reduced(self, reduction: Reduction) -> Any:
+        self._refuse_failures()
         caller = self._ordered()._caller(reduction, streaming=False)
         collector = Collector(reduction, caller.task.spreads)
         caller.into = Folded(collector)

@@ -62,10 +62,26 @@ def test_failures_come_with_unordered_results_too(way):
     assert [each.index for each in results if type(each) is ac.Failure] == [3]
 
 
-def test_a_reduction_refuses_to_leave_failures_among_the_values(way):
-    for ending in ("sum", "count", "min", "max"):
-        with pytest.raises(ValueError, match="collect"):
-            getattr(way.par([1], on_error="return"), ending)()
+@pytest.mark.parametrize(
+    "ending",
+    [
+        lambda stream: stream.sum(),
+        lambda stream: stream.count(),
+        lambda stream: stream.min(),
+        lambda stream: stream.max(),
+        lambda stream: stream.reduce(max),
+        lambda stream: stream.fold(int, max, max),
+        lambda stream: stream.fold_by(bool, int, max, max),
+        lambda stream: stream.any(),
+        lambda stream: stream.all(),
+        lambda stream: stream.first(),
+        lambda stream: stream.for_each(abs),
+    ],
+    ids=["sum", "count", "min", "max", "reduce", "fold", "fold_by", "any", "all", "first", "for_each"],
+)
+def test_an_ending_without_a_place_for_failures_refuses_them(way, ending):
+    with pytest.raises(ValueError, match=r"collect\(\)"):
+        ending(way.par([1], on_error="return"))
 
 
 def test_system_exit_becomes_a_failure_where_failures_are_wanted(way):
