@@ -9,10 +9,10 @@ import weakref
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable
 
 from allcores.core.combine import ABSENT, Collector, Reduction, StepFailed
-from allcores.core.events import NODE
 from allcores.options import Options, checked, positive
 from allcores.runtime import partial
 from allcores.runtime.caller import Caller
+from allcores.runtime.opening import collect
 from allcores.runtime.source import Source, is_async, iterator_of
 from allcores.tasks import reductions
 from allcores.tasks.ledger import Folded, note_item
@@ -299,11 +299,7 @@ class Stream:
         try:
             with contextlib.closing(caller.settled()) as entries:
                 for entry in entries:
-                    outcome = entry.outcome
-                    if outcome.kind == NODE:
-                        collector.node(outcome.start, outcome.stop, entry.open())
-                    else:
-                        collector.items(outcome.start, entry.open())
+                    collect(caller, entry, collector)
             return collector.result()
         except StepFailed as failed:
             assert failed.__cause__ is not None

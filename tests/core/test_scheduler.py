@@ -263,6 +263,54 @@ def test_where_no_worker_can_be_had_the_caller_gets_every_open_item_back():
     assert scheduler.wanted(9) == (0, 0)
 
 
+def running(first=3, **rules):
+    """One worker runs the first of some chunks of three."""
+    scheduler = scheduler_with(1, length=9, chunksize=3, **rules)
+    for start in range(0, 3 * first, 3):
+        scheduler.handle(happened.Offered(start, 3), 0.0)
+    scheduler.handle(happened.WorkerReady(0), 0.0)
+    return scheduler
+
+
+def test_what_could_not_travel_runs_here_and_where_that_is_the_first_news_all_the_rest():
+    scheduler = running(may_run_here=True)
+    stranded = happened.Outcome(0, 1, happened.STRANDED, b"")
+    commands = scheduler.handle(happened.ItemsDone(0, [stranded], 0.1, 0.1, last=False), 1.0)
+    rest = [do.RunHere(3, 3, 6), do.RunHere(6, 6, 9)]
+    assert commands == [do.RunHere(0, 0, 1), do.Retire(stranded), *rest]
+    assert scheduler.wanted(9) == (0, 0)
+    others = [happened.Outcome(1, 3, happened.VALUES, b"")]
+    commands = scheduler.handle(happened.ItemsDone(0, others, 0.1, 0.1, last=True), 2.0)
+    assert [type(command) for command in commands] == [do.Deliver]
+    assert scheduler.settled == 2
+
+
+def test_an_odd_one_that_could_not_travel_keeps_nobody_else():
+    scheduler = running(may_run_here=True)
+    fine = [happened.Outcome(0, 1, happened.VALUES, b"")]
+    scheduler.handle(happened.ItemsDone(0, fine, 0.1, 0.1, last=False), 1.0)
+    odd = [happened.Outcome(1, 2, happened.STRANDED, b""), happened.Outcome(2, 3, happened.VALUES, b"")]
+    commands = scheduler.handle(happened.ItemsDone(0, odd, 0.1, 0.1, last=True), 2.0)
+    assert do.RunHere(0, 1, 2) in commands
+    assert do.Retire not in map(type, commands)
+    scheduler.handle(happened.RanInline([happened.Outcome(1, 2, happened.VALUES, [1])], 0, 0.1, 0.1), 3.0)
+    assert scheduler.settled == 3
+
+
+def test_where_nobody_else_may_run_it_what_cannot_travel_has_failed():
+    scheduler = running()
+    stranded = happened.Outcome(0, 1, happened.STRANDED, b"")
+    commands = scheduler.handle(happened.ItemsDone(0, [stranded], 0.1, 0.1, last=False), 1.0)
+    assert [command.outcome.kind for command in commands if type(command) is do.Deliver] == [happened.ERROR]
+    assert scheduler.stop == 0
+
+
+def test_a_result_that_cannot_be_opened_here_sends_nothing_more():
+    scheduler = running(first=1, may_run_here=True)
+    assert scheduler.handle(happened.Stranded(), 1.0) == []
+    assert scheduler.wanted(3) == (0, 0)
+
+
 def sent(commands):
     return [command for command in commands if isinstance(command, do.Send)]
 

@@ -5,7 +5,16 @@ from contextlib import contextmanager
 
 import psutil
 
-from allcores.core.events import ERROR, NODE, VALUES, ItemsDone, StartFailed, WorkerLost, WorkerReady
+from allcores.core.events import (
+    ERROR,
+    NODE,
+    STRANDED,
+    VALUES,
+    ItemsDone,
+    StartFailed,
+    WorkerLost,
+    WorkerReady,
+)
 from allcores.engines.processes import Processes
 from allcores.tasks.task import Task
 
@@ -78,7 +87,7 @@ class Job:
                     assert len(opened) == outcome.stop - outcome.start
                     for index, value in enumerate(opened, outcome.start):
                         self.settle(index, value)
-                elif outcome.kind == ERROR:
+                elif outcome.kind in (ERROR, STRANDED):
                     self.settle(outcome.start, opened)
                 else:
                     assert outcome.kind == NODE

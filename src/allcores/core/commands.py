@@ -68,11 +68,17 @@ class Forget(NamedTuple):
 
 
 class RunHere(NamedTuple):
-    """No worker will ever run the items [start, stop) of this chunk: the calling thread has to."""
+    """No worker can run the items [start, stop) of this chunk, or tell what came of it: the calling thread has to."""
 
     chunk: int
     start: int
     stop: int
+
+
+class Retire(NamedTuple):
+    """Workers are given nothing more: what they are sent, or make, does not travel. The outcome says why."""
+
+    outcome: Outcome
 
 
 class Abort(NamedTuple):
@@ -81,4 +87,6 @@ class Abort(NamedTuple):
     error: BaseException
 
 
-Command = Boot | Send | Look | Kill | Deliver | DeliverLost | DeliverTimeout | Forget | RunHere | Abort
+Command = (
+    Boot | Send | Look | Kill | Deliver | DeliverLost | DeliverTimeout | Forget | RunHere | Retire | Abort
+)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from allcores.core.kinds import ERROR as ERROR
 from allcores.core.kinds import NODE as NODE
+from allcores.core.kinds import STRANDED as STRANDED
 from allcores.core.kinds import VALUES as VALUES
 from allcores.core.records import NamedTuple
 
@@ -95,6 +96,10 @@ class StartFailed(NamedTuple):
     error: BaseException
 
 
+class Stranded(NamedTuple):
+    """What a worker has left cannot be opened here."""
+
+
 class Consumed(NamedTuple):
     """The user has taken the results of so many more items."""
 
@@ -140,6 +145,7 @@ Event = (
     | WorkerLost
     | Seen
     | StartFailed
+    | Stranded
     | Consumed
     | CallerLeft
     | CallerBack

@@ -17,7 +17,7 @@ from allcores.core import chunks
 from allcores.core import commands as do
 from allcores.core import events as happened
 from allcores.core.checks import Checks
-from allcores.core.events import ERROR, Outcome
+from allcores.core.events import ERROR, STRANDED, Outcome
 from allcores.core.growth import Growth
 from allcores.core.loads import Loads
 from allcores.core.retrials import Retrials
@@ -26,6 +26,7 @@ from allcores.core.staff import Piece, Worker, no_worker_lives
 from allcores.core.trend import Trend
 from allcores.core.waiting import Waiting
 from allcores.core.weights import Weights
+from allcores.core.window import Window
 from allcores.errors import StartError
 
 Commands = list[do.Command]
@@ -63,11 +64,7 @@ class Scheduler:
         self._checks = Checks()  # where there is a timeout
         self._retrials = Retrials(rules.retries, rules.retry_wait_seconds)
         self._unsettled: dict[int, int] = {}  # chunk -> items of it that are not settled
-        self._in_flight = 0  # pieces
-        self._consumed = 0
-        self._held_bytes = 0  # of inputs in flight and of results that nobody has taken
-        self._payload_bytes: dict[int, int] = {}
-        self._last_bytes = self.rules.window_bytes  # of the last payload
+        self._window = Window(rules)
         self._ended = False
         self._away = False
         self._caller_runs = False
@@ -82,6 +79,7 @@ class Scheduler:
             happened.ItemsDone: self._items_done,
             happened.WorkerLost: self._worker_lost,
             happened.Seen: self._seen,
+            happened.Stranded: self._nothing_travels,
             happened.StartFailed: self._start_failed,
             happened.Consumed: self._user_consumed,
             happened.CallerLeft: self._caller_left,
@@ -125,17 +123,15 @@ class Scheduler:
         room = self.room(pulled)
         if self._chooses and trusted:
             lacking = min(room, chunks.MOST_AT_HAND)  # and so on: any item may be the longest
-        full = self._held_bytes > self.rules.window_bytes and pulled > self._consumed
-        if lacking <= 0 or room <= 0 or full:
+        if lacking <= 0 or room <= 0 or self._window.is_full(pulled):
             return 0, 0
         if size > 1:
             return min(size, room), 1  # the next one may be of another size
-        spare_bytes = self.rules.window_bytes - self._held_bytes
-        return 1, min(lacking, room, max(1, spare_bytes // max(1, self._last_bytes)))
+        return 1, min(lacking, room, self._window.payloads())
 
     def room(self, pulled: int) -> int:
         """How many more items may be pulled, after ``pulled`` ones, before the user has taken some."""
-        return self._window() - (pulled - self._consumed)
+        return self._window.room(pulled, self.cost.each, len(self._workers))
 
     def pause_seconds(self) -> float:
         """How long nobody need look at the workers, who have enough at hand: a look takes a core from one of them."""
@@ -161,7 +157,7 @@ class Scheduler:
     @property
     def idle(self) -> bool:
         """Whether no worker has anything to do."""
-        return self._in_flight == 0
+        return not self._busy_workers
 
     @property
     def workers(self) -> int:
@@ -183,8 +179,7 @@ class Scheduler:
         first, count, size_bytes = event
         self.offered += count
         self._unsettled[first] = count
-        self._payload_bytes[first] = self._last_bytes = size_bytes
-        self._held_bytes += size_bytes
+        self._window.offered(first, size_bytes)
         self._wait(first, first + count, first)
         self._staff(commands)
         self._dispatch(now, commands)
@@ -209,8 +204,7 @@ class Scheduler:
         self._waiting.add(start, stop, chunk, self._weights.of(start, stop))
 
     def _user_consumed(self, event: happened.Consumed, now: float, commands: Commands) -> None:
-        self._consumed += event.items
-        self._held_bytes -= event.size_bytes
+        self._window.taken(*event)
 
     def _closing(self, event: happened.Closing, now: float, commands: Commands) -> None:
         self.stop = -1
@@ -218,7 +212,7 @@ class Scheduler:
     def _settle(self, outcome: Outcome, chunk: int | None, commands: Commands) -> None:
         """Delivers what became of items; the last item of a chunk takes its payload along."""
         commands.append(do.Deliver(outcome, chunk))
-        self._held_bytes += outcome.size_bytes
+        self._window.settled(outcome.size_bytes)
         self._count_settled(outcome.stop - outcome.start, chunk, commands)
         if outcome.kind == ERROR:
             self._error_settled(outcome.start)
@@ -230,7 +224,7 @@ class Scheduler:
         self._unsettled[chunk] -= count
         if not self._unsettled[chunk]:
             del self._unsettled[chunk]
-            self._held_bytes -= self._payload_bytes.pop(chunk)
+            self._window.forget(chunk)
             commands.append(do.Forget(chunk))
 
     def _error_settled(self, index: int) -> None:
@@ -284,6 +278,11 @@ class Scheduler:
             count += outcome.stop - outcome.start
             weight += self._weights.of(outcome.start, outcome.stop)
             piece.next = outcome.stop
+            if outcome.kind == STRANDED:
+                if self.rules.may_run_here:
+                    self._run_again_here(outcome, piece.chunk, worker, commands)
+                    continue
+                outcome = outcome._replace(kind=ERROR)
             failed = outcome.kind == ERROR and outcome.retryable
             if failed and not self._retrials.are_over(outcome.start, piece.chunk, now):
                 continue
@@ -300,10 +299,21 @@ class Scheduler:
             self._wait(piece.next, piece.stop, piece.chunk)
         self._dispatch(now, commands)
 
+    def _run_again_here(self, outcome: Outcome, chunk: int, worker: Worker, commands: Commands) -> None:
+        """The calling thread runs what could not travel; and all the rest, if that is a worker's first news."""
+        if self.stop is None or outcome.start < self.stop:
+            commands.append(do.RunHere(chunk, outcome.start, outcome.stop))
+        if not worker.proven and self._growth.workers:
+            self._growth = Growth(0, 0)
+            commands.append(do.Retire(outcome))
+
+    def _nothing_travels(self, event: happened.Stranded, now: float, commands: Commands) -> None:
+        self._growth = Growth(0, 0)
+        self._dispatch(now, commands)
+
     def _end_piece(self, number: int, worker: Worker, now: float) -> None:
         load = len(worker.pieces)
         worker.pieces.popleft()
-        self._in_flight -= 1
         self._busy_workers -= not worker.pieces
         if worker.doomed is None:
             self._loads.move(number, load, load - 1)
@@ -321,7 +331,6 @@ class Scheduler:
             self._loads.remove(event.worker, len(worker.pieces))
         self._checks.drop(event.worker)
         self._ready_workers -= worker.ready
-        self._in_flight -= len(worker.pieces)
         self._busy_workers -= bool(worker.pieces)
         self._barren_losses += 1
         for piece in worker.pieces:
@@ -334,7 +343,7 @@ class Scheduler:
                 self._wait(running + 1, piece.stop, piece.chunk)
                 self._blame((running, piece.chunk), event, worker.doomed is not None, now, commands)
         if self._barren_losses > MOST_BARREN_LOSSES:
-            self._abort(StartError(no_worker_lives(MOST_BARREN_LOSSES, event)), commands)
+            self._abort(StartError(no_worker_lives(MOST_BARREN_LOSSES, event)), now, commands)
             return
         self._staff(commands)
         self._dispatch(now, commands)
@@ -361,9 +370,9 @@ class Scheduler:
         self._error_settled(index)
 
     def _start_failed(self, event: happened.StartFailed, now: float, commands: Commands) -> None:
-        self._abort(event.error, commands)
+        self._abort(event.error, now, commands)
 
-    def _abort(self, error: BaseException, commands: Commands) -> None:
+    def _abort(self, error: BaseException, now: float, commands: Commands) -> None:
         """No worker can be had: the calling thread runs what is open, or the job ends."""
         if not self.rules.may_run_here:
             self._aborted = True
@@ -375,11 +384,9 @@ class Scheduler:
         for worker in self._workers.values():
             for piece in worker.pieces:
                 self._wait(piece.next, piece.stop, piece.chunk)
-        for start, stop, chunk in self._waiting:
-            commands.append(do.RunHere(chunk, start, stop))
-        self._workers = {}
-        self._in_flight = self._busy_workers = self._ready_workers = 0
-        self._waiting, self._loads, self._checks = Waiting(), Loads(), Checks()
+        self._workers, self._loads, self._checks = {}, Loads(), Checks()
+        self._busy_workers = self._ready_workers = 0
+        self._dispatch(now, commands)
 
     # -- time -----------------------------------------------------------------------------------------
 
@@ -427,12 +434,16 @@ class Scheduler:
         """Gives waiting pieces, the earliest or the longest first, to the workers that hold the fewest.
 
         Where the caller may run them itself, none goes to a worker that has not answered: it may take long to come,
-        and what it holds nobody else can run.
+        and what it holds nobody else can run. Where workers get nothing more, it runs all that waits.
         """
         while self._waiting:
             start, stop, chunk = piece = self._next_piece()
             if self.stop is not None and start >= self.stop:
                 return
+            if not self._growth.workers:
+                self._waiting.remove(piece)
+                commands.append(do.RunHere(chunk, start, stop))
+                continue
             seats = self._growth.workers - self._caller_runs  # the caller occupies one while it runs items
             lightest = 0 if self._busy_workers < seats else 1
             found = self._loads.lightest(lightest, self._depth(stop - start))
@@ -445,7 +456,6 @@ class Scheduler:
                 self._checks.put(number, now + self.rules.timeout)
             self._busy_workers += not worker.pieces
             worker.pieces.append(Piece(chunk, start, stop))
-            self._in_flight += 1
             self._loads.move(number, load, load + 1)
             commands.append(do.Send(number, chunk, start, stop))
 
@@ -454,9 +464,8 @@ class Scheduler:
         if self.rules.bounded or self._caller_runs or not self.staffed or self.rules.length is None:
             return False
         left = self.rules.length - self.offered + self._waiting.items
-        return (self.cost.each or 0.0) > chunks.LONGEST_CHUNK_SECONDS and left <= TAIL_ITEMS * len(
-            self._workers
-        )
+        few = left <= TAIL_ITEMS * len(self._workers)
+        return few and (self.cost.each or 0.0) > chunks.LONGEST_CHUNK_SECONDS
 
     def _next_piece(self) -> tuple[int, int, int]:
         """The earliest one; where costs are told or rise the longest, if the user waits for all of them anyway."""
@@ -489,12 +498,3 @@ class Scheduler:
             return False
         left = (remaining + self._waiting.items) / len(self._workers)
         return left * (self.cost.each or 0.0) > chunks.FAR_SECONDS and not self._chooses
-
-    def _window(self) -> int:
-        """How many items may be pulled and not yet taken by the user."""
-        if self.rules.window is not None:
-            return self.rules.window
-        workers = len(self._workers)
-        return (
-            chunks.window_items(self.cost.each, workers) if self.rules.bounded else chunks.MOST_WINDOW_ITEMS
-        )

@@ -41,7 +41,7 @@ class Engine(Protocol):
         ...
 
     def unpack(self, outcome: Outcome) -> Any:
-        """Opens an outcome: a list of outputs (VALUES), a reduced value (NODE) or an exception (ERROR)."""
+        """Opens an outcome: a list of outputs (VALUES), a reduced value (NODE) or an exception (ERROR, STRANDED)."""
         ...
 
     def boot(self, worker: int) -> None:

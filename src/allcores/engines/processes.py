@@ -6,7 +6,17 @@ import contextlib
 import threading
 import time
 
-from allcores.core.events import ERROR, NODE, VALUES, Event, Outcome, StartFailed, WorkerLost, WorkerReady
+from allcores.core.events import (
+    ERROR,
+    NODE,
+    STRANDED,
+    VALUES,
+    Event,
+    Outcome,
+    StartFailed,
+    WorkerLost,
+    WorkerReady,
+)
 from allcores.engines.packed import Each, Together
 from allcores.errors import StartError
 from allcores.processes import mail, pool, wire
@@ -142,7 +152,7 @@ class Processes:
     def unpack(self, outcome: Outcome) -> Any:
         """Opens what a worker has sent. Raises Unpicklable for a result that cannot be rebuilt here."""
         bodies: Any = outcome.body
-        if outcome.kind == ERROR:
+        if outcome.kind in (ERROR, STRANDED):
             return exceptions.load_error(bodies[0], outcome.start)
         loads = pickling.loads
         values: list[Any] = []

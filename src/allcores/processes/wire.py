@@ -10,6 +10,7 @@ import struct
 
 from allcores.core.kinds import ERROR as ERROR
 from allcores.core.kinds import NODE as NODE
+from allcores.core.kinds import STRANDED as STRANDED
 from allcores.core.kinds import VALUES as VALUES
 
 TYPE_CHECKING = False

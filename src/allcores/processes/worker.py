@@ -91,6 +91,12 @@ class Report:
         self.bodies.append(body)
         self.start = stop
 
+    def stranded(self, stop: int, body: bytes) -> None:
+        """Items up to here, or what they have left, cannot travel."""
+        self.runs.append((self.start, stop, wire.STRANDED, False, 1))
+        self.bodies.append(body)
+        self.start = stop
+
     def error(self, index: int, body: bytes, retryable: bool) -> None:
         """An item has failed."""
         self.end_values(index)
@@ -299,7 +305,8 @@ class Worker:
             try:
                 body = pickling.dump_result(value, index)
             except BaseException as error:
-                self._failed(report, index, error, retryable=False)
+                report.end_values(index)
+                report.stranded(stop, _dump_error(error))
                 return
         report.node(stop, body)
 
@@ -324,22 +331,16 @@ class Worker:
         try:
             report.bodies.append(pickling.dump_result(output, index))
         except BaseException as error:
-            self._failed(report, index, error, retryable=False)
+            report.end_values(index)
+            report.stranded(index + 1, _dump_error(error))
 
     def _failed(
         self, report: Report, index: int, error: BaseException, retryable: bool | None = None
     ) -> None:
-        from allcores.tasks.exceptions import dump_error
-
         pickling.explain(error)
         if retryable is None:
             retryable = issubclass(type(error), self._task.retry_on)
-        try:
-            body = dump_error(error)
-        except BaseException:  # no memory, or a stack that is almost full
-            BaseException.with_traceback(error, None)
-            body = dump_error(MemoryError(f"{type(error).__qualname__}, which was too large to report"))
-        report.error(index, body, retryable)
+        report.error(index, _dump_error(error), retryable)
 
     def _not_rebuilt(self, report: Report, index: int, error: BaseException) -> None:
         from allcores.tasks.culprit import item_not_rebuilt
@@ -347,7 +348,8 @@ class Worker:
         pickling.explain(error)
         told = item_not_rebuilt(index, error)
         told.__cause__ = error
-        self._failed(report, index, told, retryable=False)
+        report.end_values(index)
+        report.stranded(index + 1, _dump_error(told))
 
     def _flush(self, report: Report, last: bool) -> None:
         """Sends a report; from here on no item is running."""
@@ -379,6 +381,16 @@ class Worker:
                 child.send(self._sock, body, before_end=blame)
         if not last:
             self._wall, self._cpu = perf_counter(), thread_time()
+
+
+def _dump_error(error: BaseException) -> bytes:
+    from allcores.tasks.exceptions import dump_error
+
+    try:
+        return dump_error(error)
+    except BaseException:  # no memory, or a stack that is almost full
+        BaseException.with_traceback(error, None)
+        return dump_error(MemoryError(f"{type(error).__qualname__}, which was too large to report"))
 
 
 def _cut(data: memoryview, count: int) -> Iterator[memoryview]:

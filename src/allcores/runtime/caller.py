@@ -93,7 +93,7 @@ class Caller:
         self.launching = threading.Lock()
         self._context = contextvars.copy_context()
         self._limits: Any = None  # on the threads of libraries in this process, to be lifted again
-        self._attempts = Attempts(options.retries, options.retry_wait_seconds)
+        self.attempts = Attempts(options.retries, options.retry_wait_seconds)
         self._due = None if options.deadline is None else time.monotonic() + options.deadline
         self._progress = Progress(options.progress)
 
@@ -111,7 +111,7 @@ class Caller:
                     self.raised = entry.open()
                     raise self.raised
                 if self._streaming:
-                    with self._away(0):
+                    with self.away(0):
                         yield entry
                 else:
                     yield entry
@@ -143,7 +143,7 @@ class Caller:
             for entry in entries:
                 index = self.first = entry.outcome.start
                 if entry.outcome.kind != ERROR:
-                    yield from shown(entry.outcome, opened(entry, self.options.on_error, self.task.spreads))
+                    yield from shown(entry.outcome, opened(self, entry))
                     continue
                 item = entry.item if entry.item is not None else self._failed_items.pop(index, None)
                 failure = Failure(index, item, entry.open())
@@ -234,7 +234,7 @@ class Caller:
             pump.step(timeout)
 
     @contextlib.contextmanager
-    def _away(self, items: int) -> Iterator[None]:
+    def away(self, items: int) -> Iterator[None]:
         """The calling thread is inside user code (so many items, or the user's own): its helper may drive."""
         if self._helper is None and self.pump.engine is None:
             yield
@@ -358,11 +358,11 @@ class Caller:
             probing(self.task) if self._probing else self.task,
             first,
             items,
-            self._away(len(items)),
-            keeps=self._streaming or self.pump.engine is not None or self._attempts.retries > 0,
-            live=not self._attempts.retries and next_in_turn,
+            self.away(len(items)),
+            keeps=self._streaming or self.pump.engine is not None or self.attempts.retries > 0,
+            live=not self.attempts.retries and next_in_turn,
             stop_on_error=self.options.on_error == "raise",
-            attempts=self._attempts,
+            attempts=self.attempts,
             ledger=self.into if next_in_turn else None,
         )
         if self._probing and type(outcomes[-1].body) is Begun:
@@ -472,7 +472,8 @@ class Caller:
         if self._helper is not None:
             self._helper.wake()
         pump, engine = self.pump, self.pump.engine
-        self.planner.over(pump.scheduler.cost, INLINE if engine is None else engine.name)
+        stranded = None if pump.stranded is None else str(pump.stranded.open())
+        self.planner.over(pump.scheduler.cost, INLINE if engine is None else engine.name, stranded)
         if engine is None:
             self.planner.pay_the_rent()
             return

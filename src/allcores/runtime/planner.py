@@ -20,7 +20,6 @@ from allcores.core.plan import (
     choose,
     missed_seconds,
 )
-from allcores.errors import Unpicklable
 from allcores.options import Options
 from allcores.processes import presence
 from allcores.runtime import budget, rent
@@ -29,6 +28,7 @@ from allcores.runtime.machine import gil_enabled
 from allcores.runtime.priors import Prior, prior_of
 from allcores.runtime.processor import Books
 from allcores.runtime.surround import shares_generators
+from allcores.runtime.transport import Transport
 from allcores.runtime.watch import Watch
 from allcores.tasks.coroutines import awaited_stage
 from allcores.tasks.task import Task
@@ -46,7 +46,6 @@ if TYPE_CHECKING:
     from allcores.processes.start import Start
     from allcores.runtime.source import Source
 
-TRANSPORT_ITEMS = 4  # items whose pickling is measured
 MOST_AT_ONCE = 1000  # items that one event loop has in flight, unless n_jobs says otherwise
 LEAST_SAMPLE_SECONDS = 0.0005
 COMPUTING_SHARE = 0.9
@@ -86,9 +85,8 @@ class Planner:
         self._seen = (0, 0.0, 0.0)  # and of the one that runs, when the helper looked last
         self._late_share: float | None = None
         self._prior: Prior | None = None  # what earlier calls have found out, once an item has been seen
-        self._transport: float | None = None
+        self._transport = Transport()
         self._luggage: float | None = None
-        self._fresh: tuple[Sequence[Any], Sequence[Any], int] | None = None  # what it is to be measured with
         self._start: Start | None = None
         self._missed_seconds = 0.0  # what workers that are there already would have saved
         self._cap = options.n_jobs
@@ -176,6 +174,8 @@ class Planner:
             if self._prior is None and len(items):
                 self._prior = self.watch.prior = prior_of(self.task, items[0])
                 self._late_share = self._prior.late_share
+                if self._prior.stranded is not None:
+                    self.refuse(PROCESSES, self._prior.stranded)
         self._seen = (0, 0.0, 0.0)
         self._modules = len(sys.modules)
         if self._books is not None and not self._computes:
@@ -231,11 +231,8 @@ class Planner:
         imported = len(sys.modules) != self._modules and not self._loading
         if imported and not self._warmed_up:  # it did pay for imports
             self._forget_sample()
-        last = outcomes[-1] if outcomes else None
-        if self._transport is None and self.may_move and last is not None and type(last.body) is list:
-            outputs = (last.body or results)[max(-TRANSPORT_ITEMS, last.start - last.stop) :]
-            if outputs:  # else they are folded already
-                self._fresh = items[len(items) - len(outputs) :], outputs, last.stop - 1
+        if outcomes and self.may_move:
+            self._transport.take_in(items, outcomes[-1], results)
 
     def _forget_sample(self) -> None:
         self._items, self._seconds, self._cpu_seconds = 0, 0.0, 0.0
@@ -249,20 +246,15 @@ class Planner:
         return count - count_then, seconds - seconds_then, cpu_seconds - cpu_then
 
     def look_at_transport(self) -> None:
-        """Measures it. Results that cannot be pickled at all can be had without processes only."""
-        if self._fresh is None:
-            return
-        (items, outputs, index), self._fresh = self._fresh, None
-        from allcores.runtime.transport import transport_seconds
+        """Measures it. Results that cannot travel at all can be had without processes only."""
+        obstacle = self._transport.measure()
+        if obstacle is not None:
+            self.refuse(PROCESSES, obstacle)
+            self._strand(obstacle)
 
-        self._transport = transport_seconds(items, outputs)
-        if self._transport is None:
-            from allcores.tasks.pickling import dump_result
-
-            try:
-                dump_result(outputs[-1], index)
-            except Unpicklable as error:
-                self.refuse(PROCESSES, str(error))
+    def _strand(self, why: str | None) -> None:
+        if self._prior is not None:
+            self._prior.stranded = why
 
     def observe_lateness(self, share: float | None) -> None:
         """Takes in for what share of the time another thread was kept from the GIL; None says nothing."""
@@ -282,9 +274,17 @@ class Planner:
             self._items, self._seconds, self._cpu_seconds = 1, known, known * min(1.0, cpu_seconds / seconds)
             self._last = (1, known, self._cpu_seconds)
 
-    def over(self, cost: Cost, engine: str) -> None:
-        """The job is over: others may have its seats, and later calls know what its items took, and where."""
+    def over(self, cost: Cost, engine: str, stranded: str | None = None) -> None:
+        """The job is over: others may have its seats, and later calls know what its items took, and where.
+
+        ``stranded`` says why nothing could travel: then those stay in the caller's thread, until one has results
+        that look as if they could.
+        """
         self.seats.give_back()
+        if stranded is not None:
+            self._strand(stranded)
+        elif self._transport.to_be_measured and self._prior is not None and self._prior.stranded is not None:
+            self._strand(self._transport.measure())
         if self._prior is not None and cost.items and self._options.cost is None:
             self._prior.remember(cost.mean, engine, *self._last[1:])
 
@@ -334,13 +334,13 @@ class Planner:
         facts, workers_are_known = self._facts(staffed), staffed
         while True:
             sample = self._sample(running)
-            if self._fresh is not None:
+            if self._transport.to_be_measured:
                 sample = sample._replace(transport_seconds=0.0)
             may_compute = self.watch.threads_may_compute or not self._guarded
             plan = choose(sample, left, facts, self._cap, self._refused, may_compute)
             if plan.engine == INLINE:
                 return plan, facts
-            if plan.engine == PROCESSES and not (workers_are_known and self._fresh is None):
+            if plan.engine == PROCESSES and (self._transport.to_be_measured or not workers_are_known):
                 try:
                     facts, workers_are_known = self._look_closer(facts, workers_are_known, staffed)
                 except OSError as error:  # no descriptor is left, not even for a module of ours
@@ -354,7 +354,7 @@ class Planner:
 
     def _look_closer(self, facts: Facts, workers_are_known: bool, staffed: bool) -> tuple[Facts, bool]:
         """One more look at what processes would take, the cheapest first; and whether it was the last."""
-        if self._fresh is not None:
+        if self._transport.to_be_measured:
             self.look_at_transport()
             return facts, workers_are_known
         if self._luggage is None:
@@ -428,7 +428,9 @@ class Planner:
             items += count
             seconds += so_far
             cpu_seconds += computed
-        return Sample(max(1, items), max(seconds, 1e-9), cpu_seconds, self._late_share, self._transport)
+        return Sample(
+            max(1, items), max(seconds, 1e-9), cpu_seconds, self._late_share, self._transport.seconds
+        )
 
     def _workers_start(self) -> Start:
         if self._start is None:

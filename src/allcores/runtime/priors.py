@@ -28,10 +28,11 @@ class Prior:
         computing_share: for what share of the time those computed that ran in the calling thread.
         engine: on which the last call ended.
         clean: how often nothing that the function holds had changed after an item, since something last had.
+        stranded: why results could not travel when that was last seen; None: they could, or none had to.
         changed: what had, in words, and what to do about it; None once it has been found unchanged again.
     """
 
-    __slots__ = ("changed", "clean", "computing_share", "engine", "item_seconds", "late_share")
+    __slots__ = ("changed", "clean", "computing_share", "engine", "item_seconds", "late_share", "stranded")
 
     def __init__(self) -> None:
         self.late_share: float | None = None
@@ -40,6 +41,7 @@ class Prior:
         self.engine = ""
         self.clean = 0
         self.changed: str | None = None
+        self.stranded: str | None = None
 
     def remember(self, item_seconds: float, engine: str, seconds: float, cpu_seconds: float) -> None:
         """A call has ended; the last items that ran in the calling thread took so long, and computed so long."""

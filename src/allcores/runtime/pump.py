@@ -85,6 +85,7 @@ class Pump:
         self._most_wait_seconds = most_wait_seconds
         self._mailbox: deque[tuple[Event, Packed | None]] = deque()
         self._arrived: deque[Event] = deque()
+        self.stranded: Settled | None = None  # why workers get nothing more
         self.failure: BaseException | None = None  # why the job cannot go on
         self._perform: dict[type, Callable[[Any], None]] = {
             do.Boot: self._boot,
@@ -96,6 +97,7 @@ class Pump:
             do.DeliverTimeout: self._deliver_timeout,
             do.Forget: self._forget,
             do.RunHere: self._run_here,
+            do.Retire: self._retire,
             do.Abort: self._abort,
         }
 
@@ -268,6 +270,10 @@ class Pump:
         self.here.append(
             Here(command.chunk, command.start, items[command.start - first : command.stop - first])
         )
+
+    def _retire(self, command: do.Retire) -> None:
+        assert self.engine is not None
+        self.stranded = Settled(command.outcome, self.engine.unpack)
 
     def _abort(self, command: do.Abort) -> None:
         self.failure = command.error
