@@ -894,6 +894,28 @@ def cached_default(x, _cache={}):  # noqa: B006
     return _cache[x]
 
 
+def with_a_class_of_its_own(x):
+    class Own:
+        width: int = 1
+        height: "int"
+        table = {}
+        table["rows"] = []
+
+        class Inner:
+            depth: int = 2
+
+    return Own().width + Own.Inner.depth
+
+
+def with_a_dataclass_of_its_own(x):
+    @dataclasses.dataclass
+    class Pair:
+        left: int
+        right: int = 0
+
+    return Pair(x).left
+
+
 class Lazy:
     def __init__(self):
         self._table = None
@@ -1003,6 +1025,8 @@ def closure_reads():
 
 
 NOT_FOUND = {
+    "annotations of its own class": (with_a_class_of_its_own,),
+    "annotations of its own dataclass": (with_a_dataclass_of_its_own,),
     "local list": (local_list,),
     "local dict": (local_dict,),
     "comprehension target": (comprehension_target,),

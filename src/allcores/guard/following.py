@@ -42,7 +42,7 @@ SPREAD = ("*",)  # in place of keywords: the arguments were unpacked, nobody kno
 # Instructions that leave nothing behind on the stack.
 CONSUMING = (
     *("POP_", "JUMP_", "STORE_", "DELETE_", "LIST_", "SET_", "MAP_", "DICT_", "END_", "RERAISE", "RAISE_"),
-    *("NOP", "RESUME", "COPY_FREE_VARS", "MAKE_CELL", "SETUP_ANNOTATIONS", "RETURN_"),
+    *("NOP", "RESUME", "COPY_FREE_VARS", "MAKE_CELL", "RETURN_"),
 )
 _CODE: Any = type((lambda: None).__code__)
 
@@ -126,6 +126,10 @@ def _load_name(reading: Reading, each: Instruction, state: State) -> None:
 
 def _store_name(reading: Reading, each: Instruction, state: State) -> None:
     state.variables[reading.code.co_names[each.arg]] = state.pop()
+
+
+def _begin_annotations(reading: Reading, each: Instruction, state: State) -> None:
+    state.variables["__annotations__"] = NEW  # a class's own, which its body fills
 
 
 def _store_global(reading: Reading, each: Instruction, state: State) -> None:
@@ -314,6 +318,7 @@ FOLLOWED: dict[str, Callable[[Reading, Instruction, State], None]] = {
     "IMPORT_FROM": _import_from,
     "LOAD_NAME": _load_name,
     "STORE_NAME": _store_name,
+    "SETUP_ANNOTATIONS": _begin_annotations,
     **dict.fromkeys(("STORE_GLOBAL", "DELETE_GLOBAL"), _store_global),
     **dict.fromkeys(("LOAD_ATTR", "LOAD_METHOD"), _load_attribute),
     **dict.fromkeys(("STORE_ATTR", "DELETE_ATTR"), _store_attribute),
