@@ -58,6 +58,7 @@ table = {"rows": [], "n": 0}
 cache = {}
 memo_of_squares = {}
 labels = {}
+annotated: int = 1
 model = None
 best = None
 nested = {"a": {"b": []}}
