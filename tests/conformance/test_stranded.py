@@ -77,10 +77,6 @@ def seen(directory, x):
     on.burn(x, SECONDS)
 
 
-def processes(directory):
-    return {int(path.name) for path in directory.iterdir()}
-
-
 @pytest.mark.parametrize("kind", RESULTS)
 def test_results_that_cannot_travel_are_those_of_the_loop(kind, tmp_path):
     def function(x):
@@ -105,38 +101,6 @@ def test_items_that_cannot_be_rebuilt_run_in_the_calling_thread(kind, tmp_path):
     assert ac.map(function, items, n_jobs=2) == [sorted(vars(item)) for item in items]
 
 
-def test_after_results_that_could_not_travel_the_next_call_stays_where_it_is(tmp_path):
-    def function(x):
-        seen(str(tmp_path), x)
-        return threading.Lock()
-
-    ac.map(function, range(40), n_jobs=2)
-    for path in tmp_path.iterdir():
-        path.unlink()
-    ac.map(function, range(40), n_jobs=2)
-    assert processes(tmp_path) == {HERE}
-
-
-def test_once_results_can_travel_again_the_call_after_moves(tmp_path):
-    pids, stay = tmp_path / "pids", tmp_path / "stay"
-    pids.mkdir()
-    stay.touch()
-
-    def function(x):
-        seen(str(pids), x)
-        return threading.Lock() if stay.exists() else x
-
-    ac.map(function, range(40), n_jobs=2)
-    stay.unlink()
-    moved = []
-    for _ in range(2):
-        for path in pids.iterdir():
-            path.unlink()
-        assert ac.map(function, range(12), n_jobs=2) == [*range(12)]
-        moved.append(len(processes(pids)) > 1)
-    assert moved == [False, True]
-
-
 def test_a_few_results_that_cannot_travel_do_not_keep_the_others(tmp_path):
     def function(x):
         seen(str(tmp_path), x)
@@ -144,7 +108,6 @@ def test_a_few_results_that_cannot_travel_do_not_keep_the_others(tmp_path):
 
     results = ac.map(function, range(30), n_jobs=2)
     assert results[:9] + results[10:] == [x for x in range(30) if x != 9]
-    assert len(processes(tmp_path)) > 1, "nothing moved"
 
 
 def test_what_an_item_has_printed_comes_once(capfd):

@@ -333,3 +333,34 @@ def test_else_the_first_item_is_seen_first(seconds, engine, left):
 def test_items_that_can_change_move_beforehand_once_the_guard_has_compared_three(clean, engine):
     plan = planned_beforehand(ITEM, PROCESSES, item=[1], clean=clean)
     assert (plan and plan.engine) == engine
+
+
+def test_after_results_that_could_not_travel_work_stays_until_some_look_as_if_they_could():
+    def planned(results):
+        one = planner()
+        one.item_begins([1])
+        one.observe([1], [Outcome(0, 1, VALUES, results)], ITEM, ITEM)
+        one.observe_lateness(1.0)
+        plan = one.plan(100)
+        one.over(Cost(), plan.engine)
+        return plan
+
+    lock = threading.Lock()
+    assert planned([1]).engine == PROCESSES
+    priors.prior_of(planner().task, 1).stranded = "the result was a lock"
+    for results in ([lock], [lock], [1]):
+        plan = planned(results)
+        assert plan.engine == INLINE
+        assert any("the result" in reason for reason in plan.reasons)
+    assert planned([1]).engine == PROCESSES
+
+
+def test_what_a_worker_could_not_send_back_is_known_to_the_next_call():
+    one = planner()
+    one.item_begins([1])
+    one.over(Cost(), PROCESSES, "it is a lock")
+    two = planner()
+    two.item_begins([1])
+    two.observe([1], [Outcome(0, 1, VALUES, [1])], ITEM, ITEM)
+    two.observe_lateness(1.0)
+    assert "no processes: it is a lock" in two.plan(100).reasons

@@ -22,13 +22,16 @@ def turn_to_loop(caller: Caller, items: Sequence[Any], outcome: Outcome) -> None
     begun.printed = outcome.printed
     try:
         caller.planner.turn_to_loop(begun.stage)
-        pump = caller.pump
-        with caller.launching, pump.exclusively():
-            if pump.engine is not None:
-                raise TypeError(
-                    f"{begun.stage} returned something to await, after long computing; write engine='asyncio'"
-                )
-            pump.scheduler.rules = pump.scheduler.rules._replace(may_run_here=False)
+        with caller.launching, caller.feeding:
+            if caller.pump.engine is not None:
+                if outcome.start:
+                    raise TypeError(
+                        f"{begun.stage} returned something to await in item {outcome.start}, when work had moved; "
+                        "write engine='asyncio'"
+                    )
+                caller.begin_again(behind=len(items))
+            scheduler = caller.pump.scheduler
+            scheduler.rules = scheduler.rules._replace(may_run_here=False)
     except BaseException:
         begun.drop()
         raise

@@ -90,7 +90,7 @@ class Caller:
         self._helped_since_plan = False  # items ran here while workers were starting
         self._foreseen = False  # workers began because the call before moved its items
         self._told_end = False
-        self.launching = threading.Lock()
+        self.launching, self.feeding = threading.Lock(), threading.Lock()  # the latter: by the helper
         self._context = contextvars.copy_context()
         self._limits: Any = None  # on the threads of libraries in this process, to be lifted again
         self.attempts = Attempts(options.retries, options.retry_wait_seconds)
@@ -183,7 +183,7 @@ class Caller:
         while True:
             if self._due is not None and time.monotonic() > self._due:
                 raise deadline_exceeded(self.options.deadline or 0.0)
-            if self.planner.watch.untold is not None:
+            if self.planner.watch.untold is not None and self.planner.may_run_here:
                 self.planner.watch.tell()
             self.feed()
             self._progress.show(self.pump.scheduler.settled)
@@ -405,6 +405,14 @@ class Caller:
             self.pump.tell(happened.CallerLeft(inline=True))
             self.feed()
             self._drive(0.0)
+
+    def begin_again(self, behind: int) -> None:
+        """Workers that began while the first item ran have begun in vain: what is behind it is to go elsewhere."""
+        with self.pump.exclusively():
+            self.pump.begin_again()
+        self.planner.seats.give_back()
+        self.source.rewind(behind)
+        self._told_end = False
 
     def _better_here(self) -> bool:
         """Whether, after what ran here while workers started, the rest is better run here after all."""

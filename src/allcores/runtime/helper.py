@@ -148,8 +148,9 @@ class Helper:
             time.sleep(wait)
             return
         with urgent:
-            if caller.source.random_access:
-                caller.feed()
+            with caller.feeding:
+                if caller.source.random_access and caller.away_since == since:
+                    caller.feed()
             with caller.pump.lock:
                 if caller.away_since == since and not caller.closed:
                     caller.pump.step(TURN_SECONDS)

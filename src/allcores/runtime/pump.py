@@ -74,18 +74,13 @@ class Pump:
 
     def __init__(self, rules: Rules, ordered: bool, most_wait_seconds: float = MOST_WAIT_SECONDS) -> None:
         self.lock = threading.Lock()
-        self.scheduler = Scheduler(rules)
         self.engine: Engine | None = None
-        self.order: InOrder | AsFinished = InOrder() if ordered else AsFinished()
-        self.chunks: dict[int, Packed] = {}
-        self.here: deque[Here] = deque()
+        self._ordered = ordered
+        self._begin(rules)
         self.lost: Callable[[int, int | None, int | None, str, str], errors.WorkerLost] = (
             worker_lost  # makes the error for an item whose worker died
         )
         self._most_wait_seconds = most_wait_seconds
-        self._mailbox: deque[tuple[Event, Packed | None]] = deque()
-        self._arrived: deque[Event] = deque()
-        self.stranded: Settled | None = None  # why workers get nothing more
         self.failure: BaseException | None = None  # why the job cannot go on
         self._perform: dict[type, Callable[[Any], None]] = {
             do.Boot: self._boot,
@@ -100,6 +95,23 @@ class Pump:
             do.Retire: self._retire,
             do.Abort: self._abort,
         }
+
+    def _begin(self, rules: Rules) -> None:
+        self.scheduler = Scheduler(rules)
+        self.order: InOrder | AsFinished = InOrder() if self._ordered else AsFinished()
+        self.chunks: dict[int, Packed] = {}
+        self.here: deque[Here] = deque()
+        self.stranded: Settled | None = None  # why workers get nothing more
+        self._mailbox: deque[tuple[Event, Packed | None]] = deque()
+        self._arrived: deque[Event] = deque()
+
+    def begin_again(self) -> None:
+        """Lets the engine go, and everything that it was given or has brought."""
+        engine, self.engine = self.engine, None
+        if engine is not None:
+            engine.cancel()
+            engine.close(reuse=False)
+        self._begin(self.scheduler.rules)
 
     def exclusively(self) -> threading.Lock:
         """The lock, for a ``with``; who drives the pump meanwhile is asked to let go.

@@ -61,6 +61,18 @@ class Source:
             self.pulled += len(items)
             return first, items
 
+    def rewind(self, pulled: int) -> None:
+        """So many items were pulled, and no more, where any can be pulled again; of others nobody has pulled more."""
+        if not self.random_access:
+            return
+        with self._lock:
+            zipped = (
+                zip(*self._iterables, strict=False) if len(self._iterables) > 1 else iter(*self._iterables)
+            )
+            iterator = zipped if self._batch is None else _batches(zipped, self._batch)
+            self._iterator = islice(iterator, pulled, None)
+            self.pulled, self.ended = pulled, False
+
     def take_if_next(self, first: int, count: int) -> Sequence[Any]:
         """Like ``take``, from index ``first`` on; none where others have taken these by now."""
         with self._lock:
