@@ -194,6 +194,22 @@ def test_a_timeout_is_a_failed_attempt(stopping, tmp_path):
     assert on.attempts(directory)[3] == 2
 
 
+@pytest.mark.parametrize(
+    ("retry_on", "attempts"), [(ValueError, 1), (ac.TaskTimeout, 3), ((ValueError, TimeoutError), 3)], ids=str
+)
+def test_a_timeout_is_tried_again_only_where_retry_on_says_so(stopping, retry_on, attempts, tmp_path):
+    directory = str(tmp_path)
+
+    def hang(x):
+        with open(f"{directory}/{x}", "ab") as file:
+            file.write(b".")
+        time.sleep(1000)
+
+    with pytest.raises(ac.TaskTimeout):
+        stopping.map(hang, [0], timeout=0.2, retries=2, retry_on=retry_on)
+    assert on.attempts(directory) == {0: attempts}
+
+
 def test_quick_items_are_not_stopped(stopping):
     assert stopping.map(on.double, range(200), timeout=30) == [2 * x for x in range(200)]
 

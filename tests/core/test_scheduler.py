@@ -244,6 +244,18 @@ def test_an_item_that_waits_behind_a_long_one_is_not_blamed_for_the_time():
     assert not any(isinstance(value, str) for _, value in report.results)
 
 
+def test_an_item_that_began_when_its_worker_was_killed_for_the_one_before_is_not_blamed():
+    scheduler = scheduler_with(1, length=3, chunksize=3, timeout=1.0)
+    scheduler.handle(happened.Offered(0, 3), 0.0)
+    scheduler.handle(happened.WorkerReady(0), 0.0)
+    assert scheduler.handle(happened.Seen(0, 0, 0.0), 1.0) == [do.Kill(0)]
+    scheduler.handle(
+        happened.ItemsDone(0, [happened.Outcome(0, 1, happened.VALUES, b"")], 1.0, 1.0, last=False), 1.0
+    )
+    commands = scheduler.handle(happened.WorkerLost(0, 1, 9, None, "it was killed"), 1.0)
+    assert commands == [do.Boot(1), do.Send(1, 0, 1, 3)]
+
+
 def test_workers_that_die_one_after_the_other_while_booting_end_the_job():
     scheduler = scheduler_with(1, length=5)
     scheduler.handle(happened.Offered(0, 1), 0.0)

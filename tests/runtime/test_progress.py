@@ -52,6 +52,18 @@ def test_a_map_counts_every_item_and_knows_how_many_there_are(options, bars):
 
 
 @pytest.mark.parametrize("options", WAYS, ids=str)
+def test_the_bar_moves_while_the_job_runs(options, bars):
+    results = iter(ac.par(range(50), progress=True, window=4, **options).map(abs))
+    seen = []
+    for _ in range(20):
+        next(results)
+        seen.append(bars[0].seen)
+    results.close()
+    assert seen == sorted(seen)
+    assert 10 < seen[-1] <= 25
+
+
+@pytest.mark.parametrize("options", WAYS, ids=str)
 def test_streams_and_reductions_count_too_and_an_unknown_total_is_none(options, bars):
     assert list(ac.par((x for x in range(20)), progress=True, **options).map(abs)) == list(range(20))
     assert ac.par(range(30), progress=True, **options).map(abs).sum() == sum(range(30))
