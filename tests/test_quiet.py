@@ -1,6 +1,7 @@
 """Quiet: nothing is printed on a normal exit, in whatever way the interpreter was started and ends."""
 
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -188,6 +189,36 @@ def test_256_descriptors_are_enough(mode):
         print(len(os.listdir("/proc/self/fd")) - len(held) < 64)
     """
     assert_quiet(run(mode, text), "True\n")
+
+
+UNSHARE = ("unshare", "--map-root-user", "--mount")
+
+
+def may_mount() -> bool:
+    if shutil.which("unshare") is None:
+        return False
+    return subprocess.run([*UNSHARE, "true"], capture_output=True).returncode == 0
+
+
+@pytest.mark.skipif(not may_mount(), reason="nobody but root may mount a small /dev/shm here")
+def test_a_tiny_dev_shm_holds_what_is_larger_by_far(mode):
+    text = """
+        import os
+        import numpy
+        status = os.statvfs("/dev/shm")
+        assert status.f_blocks * status.f_frsize <= 65536
+        captured = numpy.ones(1_000_000)
+        arrays = [numpy.full(500_000, float(x)) for x in range(6)]
+        sent = ac.map(lambda a: a + captured[:500_000], arrays, {options})
+        assert [a[-1] for a in sent] == [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
+        print(sum(ac.map(len, ["x" * 3_000_000] * 4, {options})), os.listdir("/dev/shm"))
+    """
+    code = PREAMBLE + textwrap.dedent(text).replace("{options}", MODES[mode])
+    mounted = 'mount -t tmpfs -o size=64k tmpfs /dev/shm && exec "$0" -c "$1"'
+    done = subprocess.run(
+        [*UNSHARE, "sh", "-c", mounted, sys.executable, code], capture_output=True, text=True, timeout=60
+    )
+    assert_quiet(done, "12000000 []\n")
 
 
 def test_many_workers_fit_into_256_descriptors():

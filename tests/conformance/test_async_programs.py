@@ -141,12 +141,21 @@ cells = [
     "print(await ac.amap(double, range(3)), await ac.amap(abs, range(3)))",
     "print([y async for y in ac.par(range(3)).map(double)])",
     "print([each.name for each in threading.enumerate() if each.name.startswith('allcores')])",
+    "def shown(x):\\n    print('row', x)\\n    return x",
+    "print(sum(ac.map(shown, range(30), progress='rows', engine='processes', n_jobs=2)))",
 ]
 book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
 nbclient.NotebookClient(book, timeout=40, kernel_name="python3").execute()
-for cell in book.cells:
+*cells, _, bar = book.cells
+for cell in cells:
     for output in cell.outputs:
         print(output.name, output.text, end="")
+said = {"stdout": "", "stderr": ""}
+for output in bar.outputs:
+    said[output.name] += output.text
+assert said["stdout"].split("\\n") == [*(f"row {x}" for x in range(30)), "435", ""], said
+assert "rows: 100%" in said["stderr"] and "30/30" in said["stderr"], said
+print("[the bar is whole]")
 """
 
 
@@ -167,5 +176,11 @@ def test_a_notebook_whose_loop_runs(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     said = [line for line in done.stdout.splitlines() if line.startswith("stdout") or line.startswith("[")]
-    assert said == ["stdout [0, 2, 4] 6", "stdout [0, 2, 4] [0, 1, 2]", "stdout [0, 2, 4]", "stdout []"]
+    assert said == [
+        "stdout [0, 2, 4] 6",
+        "stdout [0, 2, 4] [0, 1, 2]",
+        "stdout [0, 2, 4]",
+        "stdout []",
+        "[the bar is whole]",
+    ]
     assert done.stdout.count("await allcores.amap") == 1
