@@ -936,3 +936,11 @@ def test_its_thread_waits_less_for_the_gil_while_calls_run_and_only_then(tmp_pat
         gate.write_text("open")
         assert future.result() == "open"
         assert eventually(lambda: sys.getswitchinterval() == before)
+
+
+def test_a_coroutine_function_is_refused_by_submit():
+    async def fetch(x):
+        """Nobody would await it."""
+
+    with ac.Executor(1) as executor, pytest.raises(TypeError, match=r"await allcores\.amap"):
+        executor.submit(fetch, 1)

@@ -61,6 +61,15 @@ BAD = [
     ({"inner_threads": 10**30}, ValueError, "more than any machine can run; leave it out for a share"),
     ({"seed": {1: 2}}, TypeError, "seed must be a whole number or a sequence of them"),
     ({"seed": {1, 2}}, TypeError, "seed must be a whole number or a sequence of them"),
+    ({"njobs": 2}, TypeError, "did you mean 'n_jobs'"),
+    ({"max_workers": 2}, TypeError, "did you mean 'n_jobs'"),
+    ({"chunk_size": 2}, TypeError, "did you mean 'chunksize'"),
+    ({"backend": "loky"}, TypeError, "did you mean 'engine'"),
+    ({"engine": "loky"}, ValueError, "did you mean 'processes'"),
+    ({"engine": "Thread"}, ValueError, "did you mean 'threads'"),
+    ({"timeout": "5"}, TypeError, "write timeout=5, without quotes"),
+    ({"window_bytes": 0}, ValueError, "write window_bytes=64_000_000"),
+    ({"retry_on": [OSError]}, TypeError, r"write retry_on=\(OSError, TimeoutError\)"),
 ]
 
 
@@ -84,6 +93,63 @@ def test_map_without_items_or_without_a_function_says_what_is_missing():
         ac.map(untouched)
     with pytest.raises(TypeError, match="the first argument must be a function, not list"):
         ac.map([1], Untouchable())
+    for call, words in [
+        (
+            lambda: ac.map(1, Untouchable()),
+            r"write allcores.map\(function, items\), and the function without calling",
+        ),
+        (lambda: ac.starmap(1, Untouchable()), r"write allcores.starmap\(function, tuples\)"),
+        (lambda: ac.explain(1, [1]), r"write allcores.explain\(function, items\)"),
+        (lambda: ac.warmup(1), r"write allcores.warmup\(function\)"),
+        (
+            lambda: ac.map(untouched, Untouchable(), kwargs={1: 1}),
+            "kwargs must be a dict of constant keyword",
+        ),
+    ]:
+        with pytest.raises(TypeError, match=words):
+            call()
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (
+            lambda stream: stream.map(untouched, n_jobs=2),
+            r"'n_jobs'; .* write allcores.par\(items, n_jobs=2\)",
+        ),
+        (lambda stream: stream.map(untouched, [1]), r"write allcores.par\(items, n_jobs=2\).map\(function\)"),
+        (lambda stream: stream.reduce(max, 0), r"write fold\(lambda: value, op, op\)"),
+        (lambda stream: stream.reduce(0), "reduce needs a function for op, not int"),
+        (lambda stream: stream.sum([]), "write fold"),
+        (lambda stream: stream.filter(None), r"write filter\(bool\)"),
+        (lambda stream: ac.par(untouched, stream), r"write allcores.par\(items\).map\(function\)"),
+        (lambda stream: ac.starmap(untouched, [1], [2]), r"write allcores.starmap\(function, zip\(a, b\)\)"),
+        (lambda stream: ac.Executor(n_jobs=2), r"write allcores.Executor\(max_workers=2\)"),
+        (lambda stream: ac.Executor(1, initializer=untouched, initargs=5), r"for example \(1, 2\), not 5"),
+    ],
+)
+def test_a_call_that_does_not_fit_says_what_to_write(call, words):
+    with pytest.raises(TypeError, match=words):
+        call(ac.par([1]))
+
+
+def test_a_type_error_of_the_users_own_is_left_as_it_is():
+    def fails(x, y):
+        """It is never given ``y``."""
+
+    with pytest.raises(TypeError, match=r"'y'\nallcores: item 0$"):
+        ac.par([1]).for_each(fails)
+    with pytest.raises(TypeError, match=r"not iterable|must be an iterable"):
+        ac.starmap(pow, [1, 2], engine="inline")
+
+
+@pytest.mark.parametrize("engine", ["inline", "threads", "processes"])
+@pytest.mark.parametrize(("name", "option"), [("rng", "seed=1"), ("state", "setup=")])
+def test_a_function_that_misses_what_an_option_gives_is_told_so(engine, name, option):
+    function = {"rng": lambda x, rng: x, "state": lambda x, state: x}[name]
+    with pytest.raises(TypeError, match=f"'{name}'") as caught:
+        ac.map(function, [1], engine=engine, n_jobs=1)
+    assert option in caught.value.__notes__[0]
 
 
 @pytest.mark.parametrize("n_jobs", [-1, -2, -1000])

@@ -25,6 +25,7 @@ FLOORS = {
     "processes": 3,
     "engines": 4,
     "options": 5,
+    "signatures": 5,
     "runtime": 5,
     "stream": 6,
     "api": 6,

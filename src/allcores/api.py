@@ -12,6 +12,7 @@ from allcores.runtime.caller import Caller
 from allcores.runtime.planner import Planner
 from allcores.runtime.source import Source, iterator_of
 from allcores.runtime.surround import surround
+from allcores.signatures import otherwise
 from allcores.tasks.surroundings import generator
 from allcores.tasks.task import MAP, STARMAP, Task
 from allcores.tasks.tracebacks import users_frames_only, users_frames_only_awaited
@@ -112,7 +113,7 @@ async def amap(
 
     chosen = _checked(options)
     kind = MAP if len(iterables) == 1 else STARMAP
-    task = _task(kind, function, kwargs, chosen.retry_classes)
+    task = _task(kind, function, kwargs, chosen.retry_classes, "amap(function, items)")
 
     def make(job: asynchronous.Job) -> Caller:
         return Caller(task, job.source(iterables), chosen, loop=job.loop)
@@ -122,6 +123,9 @@ async def amap(
 
 
 @users_frames_only
+@otherwise(
+    "it takes one iterable of tuples: write allcores.starmap(function, zip(a, b)) or allcores.map(function, a, b)"
+)
 def starmap(
     function: Callable[..., Result],
     iterable: Iterable[Iterable[Any]],
@@ -137,7 +141,7 @@ def starmap(
         >>> ac.starmap(pow, [(2, 10), (3, 2)])
         [1024, 9]
     """
-    return _collected(STARMAP, function, (iterable,), kwargs, options)
+    return _collected(STARMAP, function, (iterable,), kwargs, options, "starmap(function, tuples)")
 
 
 @users_frames_only
@@ -177,7 +181,7 @@ def explain(
             "for example list(itertools.islice(items, 100))"
         )
     kind = MAP if len(iterables) == 1 else STARMAP
-    task = _task(kind, function, kwargs, chosen.retry_classes)
+    task = _task(kind, function, kwargs, chosen.retry_classes, "explain(function, items)")
     surround(task, chosen)
     return explained(Planner(task, chosen), Source(iterables))
 
@@ -258,7 +262,7 @@ def warmup(function: Callable[..., Any] | None = None, /, n_jobs: int | None = N
     from allcores.engines import processes
 
     chosen = checked({} if n_jobs is None else {"n_jobs": n_jobs})
-    task = None if function is None else _task(MAP, function, None, chosen.retry_classes)
+    task = None if function is None else _task(MAP, function, None, chosen.retry_classes, "warmup(function)")
     processes.warm_up(task, chosen.n_jobs or cpu_count())
 
 
@@ -280,9 +284,10 @@ def _collected(
     iterables: tuple[Iterable[Any], ...],
     kwargs: Mapping[str, Any] | None,
     options: dict[str, Any],
+    call: str = "map(function, items)",
 ) -> list[Any]:
     chosen = _checked(options)
-    task = _task(kind, function, kwargs, chosen.retry_classes)
+    task = _task(kind, function, kwargs, chosen.retry_classes, call)
     return _partial.collected(Caller(task, Source(iterables), chosen))
 
 
@@ -300,13 +305,16 @@ def _task(
     function: Callable[..., Any],
     kwargs: Mapping[str, Any] | None,
     retry_on: tuple[type[BaseException], ...],
+    call: str,
 ) -> Task:
     if not callable(function):
         raise TypeError(
             f"the first argument must be a function, not {type(function).__name__}; "
-            "write allcores.map(function, items)"
+            f"write allcores.{call}, and the function without calling it"
         )
-    if kwargs is not None and not isinstance(kwargs, Mapping):
+    if kwargs is not None and not (
+        isinstance(kwargs, Mapping) and all(isinstance(name, str) for name in kwargs)
+    ):
         raise TypeError(
             f"kwargs must be a dict of constant keyword arguments, for example {{'epochs': 3}}, not {kwargs!r}"
         )

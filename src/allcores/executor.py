@@ -7,6 +7,7 @@ import functools
 import time
 import weakref
 from collections import deque
+from collections.abc import Iterable
 from concurrent.futures import Future
 from itertools import islice
 from types import FunctionType
@@ -15,12 +16,14 @@ from allcores.errors import AllcoresError, Unpicklable
 from allcores.options import checked, positive, possible_seats
 from allcores.runtime import budget
 from allcores.runtime.dispatcher import Call, Dispatcher
+from allcores.signatures import otherwise
 from allcores.tasks.call import Calls
+from allcores.tasks.coroutines import is_coroutine_function
 from allcores.tasks.task import MAP, Task
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
     from types import TracebackType
     from typing import Any, TypeVar
 
@@ -65,6 +68,7 @@ class Executor(concurrent.futures.Executor):
         49 [1024, 9]
     """
 
+    @otherwise("write allcores.Executor(max_workers=2); options of a call are for allcores.map")
     def __init__(
         self,
         max_workers: int | None = None,
@@ -82,6 +86,10 @@ class Executor(concurrent.futures.Executor):
             )
         if initializer is not None and not callable(initializer):
             raise TypeError(f"initializer must be a function, not {type(initializer).__name__}")
+        if isinstance(initargs, str) or not isinstance(initargs, Iterable):
+            raise TypeError(
+                f"initargs must be the arguments of the initializer, for example (1, 2), not {initargs!r}"
+            )
         seats = budget.Seats()
         wanted = defaults.n_jobs if max_workers is None else max_workers
         self._max_workers = _workers(wanted, chosen, seats)
@@ -180,6 +188,11 @@ class Executor(concurrent.futures.Executor):
             raise TypeError(
                 f"the first argument must be a function, not {type(fn).__name__}; "
                 "write executor.submit(function, argument)"
+            )
+        if is_coroutine_function(fn):
+            raise TypeError(
+                "an Executor awaits nothing, and this is a coroutine function; "
+                "write await allcores.amap(function, items), or await it where you are"
             )
         calls = [Call(Future(), fn, args, kwargs) for args in chunk]
         self._dispatcher.submit(calls)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 
 from allcores.core.records import NamedTuple
 from allcores.defaults import with_defaults
@@ -16,6 +16,19 @@ if TYPE_CHECKING:
 MOST_JOBS = 65_536
 MOST_WAIT_SECONDS = 604_800.0
 ENGINES = ("auto", "inline", "threads", "asyncio", "processes")
+OF_OTHERS = {  # what other libraries call it
+    **dict.fromkeys(("max_workers", "workers", "n_workers", "processes", "num_workers"), "n_jobs"),
+    **dict.fromkeys(("backend", "executor", "scheduler"), "engine"),
+    **dict.fromkeys(("batch_size", "chunk"), "chunksize"),
+    **dict.fromkeys(("random_state", "rng"), "seed"),
+    **dict.fromkeys(("initializer", "state"), "setup"),
+    **dict.fromkeys(("desc", "verbose", "progress_bar"), "progress"),
+    "max_nbytes": "window_bytes",
+    **dict.fromkeys(("thread", "threading", "multithreading"), "threads"),
+    **dict.fromkeys(("process", "loky", "multiprocessing", "dask"), "processes"),
+    **dict.fromkeys(("serial", "sequential", "sync", "single"), "inline"),
+    **dict.fromkeys(("async", "coroutines"), "asyncio"),
+}
 
 
 class Options(NamedTuple):
@@ -62,8 +75,8 @@ def checked(given: dict[str, Any]) -> Options:
     unknown = [name for name in given if name not in Options._fields]
     if unknown:
         raise TypeError(
-            f"{unknown[0]!r} is not an option of allcores; write one of: {', '.join(Options._fields)}"
-            " (constant arguments of your function go into kwargs={...})"
+            f"{unknown[0]!r} is not an option of allcores; {_likely(unknown[0], Options._fields)}"
+            f"write one of: {', '.join(Options._fields)} (constant arguments of your function go into kwargs={{...}})"
         )
     options = Options(**with_defaults(given))
     options = options._replace(
@@ -80,7 +93,9 @@ def checked(given: dict[str, Any]) -> Options:
         inner_threads=None
         if options.inner_threads is None
         else possible_seats("inner_threads", options.inner_threads, "leave it out for a share of the cores"),
-        window_bytes=None if options.window_bytes is None else positive("window_bytes", options.window_bytes),
+        window_bytes=None
+        if options.window_bytes is None
+        else positive("window_bytes", options.window_bytes, example="64_000_000"),
     )
     _check_names(options)
     _check_retry_on(options.retry_on)
@@ -91,7 +106,10 @@ def checked(given: dict[str, Any]) -> Options:
 def _check_names(options: Options) -> None:
     if isinstance(options.engine, str):
         if options.engine not in ENGINES:
-            raise ValueError(f"engine={options.engine!r} is not known; write one of: {', '.join(ENGINES)}")
+            likely = _likely(options.engine, ENGINES)
+            raise ValueError(
+                f"engine={options.engine!r} is not known; {likely}write one of: {', '.join(ENGINES)}"
+            )
     elif not hasattr(options.engine, "engine_for"):
         raise TypeError(f"engine must be one of {', '.join(ENGINES)}, not {type(options.engine).__name__}")
     if not isinstance(options.on_error, str) or options.on_error not in ("raise", "return"):
@@ -114,13 +132,22 @@ def _check_names(options: Options) -> None:
         raise TypeError(f"progress must be True or a label for the bar, not {options.progress!r}")
 
 
+def _likely(name: str, known: Sequence[str]) -> str:
+    """What was meant, as the beginning of an advice; empty where nobody can tell."""
+    from difflib import get_close_matches
+
+    other = OF_OTHERS.get(name.lower())
+    found = [other] if other in known else get_close_matches(name, known, n=1)
+    return f"did you mean {found[0]!r}? Else " if found else ""
+
+
 def _check_retry_on(retry_on: Any) -> None:
     classes = retry_on if isinstance(retry_on, tuple) else (retry_on,)
     for each in classes:
         if not (isinstance(each, type) and issubclass(each, BaseException)):
             raise TypeError(
-                "retry_on must be a class of exceptions or a tuple of such, "
-                f"for example (OSError, TimeoutError), not {each!r}"
+                "retry_on must be a class of exceptions or a tuple of such, not "
+                f"{each!r}; write retry_on=(OSError, TimeoutError), for example"
             )
 
 
@@ -169,9 +196,9 @@ def whole(name: str, value: Any, least: int | None = None, example: str = "2") -
     raise TypeError(f"{name} must be a whole number, not {value!r}; {advice}")
 
 
-def positive(name: str, value: Any) -> int:
+def positive(name: str, value: Any, example: str = "2") -> int:
     """A whole number of at least 1. Raises TypeError or ValueError that names the option."""
-    return whole(name, value, least=1)
+    return whole(name, value, least=1, example=example)
 
 
 def possible_seats(name: str, value: Any, advice: str) -> int:
@@ -231,7 +258,9 @@ def _wait_seconds(value: Any) -> float:
 def _number(name: str, value: Any) -> float:
     is_truth = isinstance(value, bool) or getattr(getattr(value, "dtype", None), "kind", "") == "b"
     if is_truth or isinstance(value, (str, bytes)):
-        raise TypeError(f"{name} must be a number of seconds, not {value!r}")
+        quoted = isinstance(value, str) and value.strip().replace(".", "", 1).isdecimal()
+        example = f"{value.strip()}, without quotes" if quoted else "2.5, for example"
+        raise TypeError(f"{name} must be a number of seconds, not {value!r}; write {name}={example}")
     try:
         return float(value)
     except OverflowError:

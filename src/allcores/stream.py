@@ -14,6 +14,7 @@ from allcores.runtime import partial
 from allcores.runtime.caller import Caller
 from allcores.runtime.opening import collect
 from allcores.runtime.source import Source, is_async, iterator_of
+from allcores.signatures import otherwise
 from allcores.tasks import reductions
 from allcores.tasks.ledger import Folded, note_item
 from allcores.tasks.task import FILTER, FLAT_MAP, MAP, STARMAP, Task
@@ -28,8 +29,10 @@ if TYPE_CHECKING:
     Values = Generator[Any, None, None]
 
 _MISSING: Any = object()
+OPTIONS_IN_PAR = "options and items stand in par: write allcores.par(items, n_jobs=2).map(function)"
 
 
+@otherwise("the function comes behind it: write allcores.par(items).map(function)")
 def par(items: Iterable[Any], /, **options: Any) -> Stream:
     """A stream over ``items``: stages are added to it, and nothing runs before an ending is called.
 
@@ -69,18 +72,22 @@ class Stream:
 
     # -- stages ---------------------------------------------------------------------------------------
 
+    @otherwise(OPTIONS_IN_PAR)
     def map(self, function: Callable[[Any], Any]) -> Stream:
         """Every value becomes ``function(value)``."""
         return self._with(MAP, function)
 
+    @otherwise(OPTIONS_IN_PAR)
     def starmap(self, function: Callable[..., Any]) -> Stream:
         """Every value becomes ``function(*value)``."""
         return self._with(STARMAP, function)
 
+    @otherwise(OPTIONS_IN_PAR)
     def filter(self, predicate: Callable[[Any], Any]) -> Stream:
         """Only the values for which ``predicate(value)`` is true stay."""
         return self._with(FILTER, predicate)
 
+    @otherwise(OPTIONS_IN_PAR)
     def flat_map(self, function: Callable[[Any], Iterable[Any]]) -> Stream:
         """Every value becomes all values of ``function(value)``."""
         return self._with(FLAT_MAP, function)
@@ -99,7 +106,12 @@ class Stream:
 
     def _with(self, kind: str, function: Callable[..., Any]) -> Stream:
         if not callable(function):
-            raise TypeError(f"{kind} needs a function, not {type(function).__name__}")
+            hint = (
+                "; write filter(bool) for the values that are true"
+                if (kind, function) == (FILTER, None)
+                else ""
+            )
+            raise TypeError(f"{kind} needs a function, not {type(function).__name__}{hint}")
         return Stream(self._items, self._options, (*self._stages, (kind, function)), self._batch)
 
     # -- endings that keep results apart --------------------------------------------------------------
@@ -147,6 +159,7 @@ class Stream:
         return [value for values in outputs for value in values] if caller.task.spreads else outputs
 
     @users_frames_only
+    @otherwise(OPTIONS_IN_PAR)
     def for_each(self, function: Callable[[Any], Any]) -> None:
         """Calls ``function(value)`` for its effect, in the workers; returns when all are done."""
         self._refuse_failures()
@@ -186,6 +199,7 @@ class Stream:
     # -- endings that reduce, in the workers ----------------------------------------------------------
 
     @users_frames_only
+    @otherwise("to begin with a value write fold(lambda: value, op, op)")
     def reduce(self, op: Callable[[Any, Any], Any]) -> Any:
         """Values combined by ``op``, which must be associative. TypeError where there are no values.
 
@@ -194,6 +208,7 @@ class Stream:
             >>> ac.par([3, 1, 2]).reduce(max)
             3
         """
+        _need_callable("reduce", op=op)
         result = self._reduced(Reduction(functools.partial(functools.reduce, op), op))
         if result is ABSENT:
             raise TypeError(
@@ -237,6 +252,7 @@ class Stream:
         return {} if result is ABSENT else dict(result)
 
     @users_frames_only
+    @otherwise("to begin with a value write fold(lambda: value, operator.add, operator.add)")
     def sum(self) -> Any:
         """The sum of the values; 0 where there are none."""
         result = self._reduced(Reduction(sum, operator.add))

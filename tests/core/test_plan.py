@@ -163,3 +163,14 @@ def test_a_plan_says_why_it_is_not_the_other_engine():
     plan = choose(waiting, 400, Facts(cores=2, boot_seconds=0.03), refused={PROCESSES: "hash differs"})
     assert plan.engine == THREADS
     assert "no processes: hash differs" in str(plan)
+
+
+def test_where_nothing_else_can_run_the_rest_that_is_the_reason():
+    refused = {"threads": "it writes", "processes": "it writes"}
+    plan = choose(Sample(1, 0.1, 0.1), 99, Facts(cores=2, boot_seconds=0.03), refused=refused)
+    assert plan.engine == "inline"
+    assert plan.reasons[2:] == [
+        "nothing else can run the rest: it stays here",
+        "no threads: it writes",
+        "no processes: it writes",
+    ]

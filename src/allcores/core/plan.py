@@ -39,6 +39,7 @@ COMPUTING = "all that it reaches is known to be safe in threads: nothing starts,
 ANSWERING = "processes answer after {}, and then {} work at once"
 ONE_JOB = "n_jobs=1 asks for one worker: the caller is that one"
 ONE_CORE = "there is one core to compute on"
+NO_OTHER = "nothing else can run the rest: it stays here"
 NO_GAIN = "moving the rest to other workers would not save time"
 
 
@@ -173,8 +174,10 @@ def choose(
     if processes is not None and computing_jobs > 1 and _surely_pay(sample, left, facts, at_once):
         most = max(computing_jobs, waiting_jobs)  # should the items wait after all
         return Plan(PROCESSES, computing_jobs, most, seconds, partial(because, ANSWERING))
-    alone = facts.cores == 1 and not waits
-    return Plan(INLINE, 1, 1, seconds, partial(because, ONE_CORE if alone else NO_GAIN))
+    if facts.cores == 1 and not waits:
+        return Plan(INLINE, 1, 1, seconds, partial(because, ONE_CORE))
+    stuck = threads is None and PROCESSES in refused
+    return Plan(INLINE, 1, 1, seconds, partial(because, NO_OTHER if stuck else NO_GAIN))
 
 
 def _reasons(

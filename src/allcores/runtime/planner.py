@@ -228,9 +228,8 @@ class Planner:
         self._cpu_seconds += cpu_seconds
         self._batches += 1
         self._last = (done, seconds, cpu_seconds)
-        imported = len(sys.modules) != self._modules and not self._loading
-        if imported and not self._warmed_up:  # it did pay for imports
-            self._forget_sample()
+        if not (self._warmed_up or self._loading) and len(sys.modules) != self._modules:
+            self._forget_sample()  # it did pay for imports
         if outcomes and self.may_move:
             self._transport.take_in(items, outcomes[-1], results)
 
@@ -250,11 +249,8 @@ class Planner:
         obstacle = self._transport.measure()
         if obstacle is not None:
             self.refuse(PROCESSES, obstacle)
-            self._strand(obstacle)
-
-    def _strand(self, why: str | None) -> None:
-        if self._prior is not None:
-            self._prior.stranded = why
+            if self._prior is not None:
+                self._prior.stranded = obstacle
 
     def observe_lateness(self, share: float | None) -> None:
         """Takes in for what share of the time another thread was kept from the GIL; None says nothing."""
@@ -281,10 +277,9 @@ class Planner:
         that look as if they could.
         """
         self.seats.give_back()
-        if stranded is not None:
-            self._strand(stranded)
-        elif self._transport.to_be_measured and self._prior is not None and self._prior.stranded is not None:
-            self._strand(self._transport.measure())
+        prior = self._prior
+        if prior is not None and (stranded or (prior.stranded and self._transport.to_be_measured)):
+            prior.stranded = stranded or self._transport.measure()
         if self._prior is not None and cost.items and self._options.cost is None:
             self._prior.remember(cost.mean, engine, *self._last[1:])
 

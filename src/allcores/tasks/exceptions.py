@@ -78,8 +78,10 @@ def load_error(data: Any, index: int | None) -> BaseException:
         tracebacks.SUPPRESSES.__set__(error, suppress or relation == CAUSE)
     tracebacks.CAUSE.__set__(_last_cause(chain[0]), RemoteTraceback(text))
     if index is not None:
+        from allcores.tasks.ledger import note_of
+
         with contextlib.suppress(Exception):  # its class may let nobody add anything
-            chain[0].add_note(f"allcores: item {index}")
+            chain[0].add_note(note_of(chain[0], index))
     return chain[0]
 
 

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from allcores.core.combine import Collector
 
 NOTE = "allcores: item "
+GIVEN = {  # to functions that take it, where the call has an option for it
+    "'rng'": "; rng is given where the call has a seed: seed=1, for example",
+    "'state'": "; state is given where the call has a setup: setup=load_model, for example",
+}
 
 
 class Ledger:
@@ -132,4 +136,11 @@ def note_item(error: BaseException, index: int) -> None:
         notes[:] = [
             note for note in notes if not str(note).startswith(NOTE)
         ]  # the same object may be raised again
-        error.add_note(f"{NOTE}{index}")
+        error.add_note(note_of(error, index))
+
+
+def note_of(error: BaseException, index: int) -> str:
+    """What is added to an exception: the item, and what the call lacked if the function misses that."""
+    told = str(error) if type(error) is TypeError else ""
+    hint = GIVEN.get(told.rpartition(" ")[2], "") if "missing" in told else ""
+    return f"{NOTE}{index}{hint}"
