@@ -86,10 +86,11 @@ class Executor(concurrent.futures.Executor):
             )
         if initializer is not None and not callable(initializer):
             raise TypeError(f"initializer must be a function, not {type(initializer).__name__}")
-        if isinstance(initargs, str) or not isinstance(initargs, Iterable):
+        if not isinstance(initargs, Iterable):
             raise TypeError(
                 f"initargs must be the arguments of the initializer, for example (1, 2), not {initargs!r}"
             )
+        self._engine = chosen
         seats = budget.Seats()
         wanted = defaults.n_jobs if max_workers is None else max_workers
         self._max_workers = _workers(wanted, chosen, seats)
@@ -189,7 +190,7 @@ class Executor(concurrent.futures.Executor):
                 f"the first argument must be a function, not {type(fn).__name__}; "
                 "write executor.submit(function, argument)"
             )
-        if is_coroutine_function(fn):
+        if self._engine != "threads" and is_coroutine_function(fn):  # a thread can hand over what it returns
             raise TypeError(
                 "an Executor awaits nothing, and this is a coroutine function; "
                 "write await allcores.amap(function, items), or await it where you are"

@@ -309,6 +309,15 @@ def test_an_odd_one_that_could_not_travel_keeps_nobody_else():
     assert scheduler.settled == 3
 
 
+def test_what_may_have_killed_a_worker_is_not_tried_again_here_when_workers_get_nothing_more():
+    scheduler = running(may_run_here=True, retries=3)
+    stranded = happened.Outcome(0, 1, happened.STRANDED, b"")
+    scheduler.handle(happened.ItemsDone(0, [stranded], 0.1, 0.1, last=False), 1.0)
+    commands = scheduler.handle(happened.WorkerLost(0, 1, 9, None, "it was killed"), 2.0)
+    assert do.DeliverLost(1, 0, 9, None, "it was killed") in commands
+    assert [command for command in commands if type(command) is do.RunHere] == [do.RunHere(0, 2, 3)]
+
+
 def test_where_nobody_else_may_run_it_what_cannot_travel_has_failed():
     scheduler = running()
     stranded = happened.Outcome(0, 1, happened.STRANDED, b"")

@@ -356,11 +356,11 @@ class Scheduler:
         now: float,
         commands: Commands,
     ) -> None:
-        """The item was running when its worker was lost: it is tried again or settled."""
+        """The item was running when its worker was lost: it is tried again, though never here, or settled."""
         index, chunk = item
         may_retry = self.rules.retry_timeout if timed_out else self.rules.retry_lost
         self._barren_losses = 0
-        if may_retry and not self._retrials.are_over(index, chunk, now):
+        if may_retry and self._growth.workers and not self._retrials.are_over(index, chunk, now):
             return
         if timed_out:
             commands.append(do.DeliverTimeout(index, chunk, self.rules.timeout or 0.0, lost.output))
