@@ -310,7 +310,7 @@ def test_an_odd_one_that_could_not_travel_keeps_nobody_else():
 
 
 def test_what_may_have_killed_a_worker_is_not_tried_again_here_when_workers_get_nothing_more():
-    scheduler = running(may_run_here=True, retries=3)
+    scheduler = running(may_run_here=True, retries=3, stop_on_error=False)
     stranded = happened.Outcome(0, 1, happened.STRANDED, b"")
     scheduler.handle(happened.ItemsDone(0, [stranded], 0.1, 0.1, last=False), 1.0)
     commands = scheduler.handle(happened.WorkerLost(0, 1, 9, None, "it was killed"), 2.0)
