@@ -118,9 +118,9 @@ def test_map_without_items_or_without_a_function_says_what_is_missing():
             r"'n_jobs'; .* write allcores.par\(items, n_jobs=2\)",
         ),
         (lambda stream: stream.map(untouched, [1]), r"write allcores.par\(items, n_jobs=2\).map\(function\)"),
-        (lambda stream: stream.reduce(max, 0), r"write fold\(lambda: value, op, op\)"),
+        (lambda stream: stream.reduce(max, 0), r"write op\(value, stream.reduce\(op\)\)"),
         (lambda stream: stream.reduce(0), "reduce needs a function for op, not int"),
-        (lambda stream: stream.sum([]), "write fold"),
+        (lambda stream: stream.sum([]), r"write value \+ stream.sum\(\)"),
         (lambda stream: stream.filter(None), r"write filter\(bool\)"),
         (lambda stream: ac.par(untouched, stream), r"write allcores.par\(items\).map\(function\)"),
         (lambda stream: ac.starmap(untouched, [1], [2]), r"write allcores.starmap\(function, zip\(a, b\)\)"),
@@ -137,7 +137,10 @@ def test_a_type_error_of_the_users_own_is_left_as_it_is():
     def fails(x, y):
         """It is never given ``y``."""
 
-    with pytest.raises(TypeError, match=r"'y'\nallcores: item 0$"):
+    with pytest.raises(
+        TypeError,
+        match=r"'y'\nallcores: item 0; where items are tuples of arguments write starmap instead of map$",
+    ):
         ac.par([1]).for_each(fails)
     with pytest.raises(TypeError, match=r"not iterable|must be an iterable"):
         ac.starmap(pow, [1, 2], engine="inline")

@@ -16,13 +16,18 @@ if TYPE_CHECKING:
 MOST_JOBS = 65_536
 MOST_WAIT_SECONDS = 604_800.0
 ENGINES = ("auto", "inline", "threads", "asyncio", "processes")
+SURELY = 0.75  # how alike two names are of which one was meant
 OF_OTHERS = {  # what other libraries call it
-    **dict.fromkeys(("max_workers", "workers", "n_workers", "processes", "num_workers"), "n_jobs"),
-    **dict.fromkeys(("backend", "executor", "scheduler"), "engine"),
+    **dict.fromkeys(
+        ("max_workers", "workers", "n_workers", "processes", "num_workers", "num_proc"), "n_jobs"
+    ),
+    **dict.fromkeys(("backend", "executor", "scheduler", "prefer", "require"), "engine"),
+    **dict.fromkeys(("pre_dispatch", "buffersize"), "window"),
+    **dict.fromkeys(("return_exceptions", "error_callback"), "on_error"),
     **dict.fromkeys(("batch_size", "chunk"), "chunksize"),
     **dict.fromkeys(("random_state", "rng"), "seed"),
-    **dict.fromkeys(("initializer", "state"), "setup"),
-    **dict.fromkeys(("desc", "verbose", "progress_bar"), "progress"),
+    **dict.fromkeys(("initializer", "initargs", "state"), "setup"),
+    **dict.fromkeys(("desc", "verbose", "progress_bar", "tqdm"), "progress"),
     "max_nbytes": "window_bytes",
     **dict.fromkeys(("thread", "threading", "multithreading"), "threads"),
     **dict.fromkeys(("process", "loky", "multiprocessing", "dask"), "processes"),
@@ -137,7 +142,7 @@ def _likely(name: str, known: Sequence[str]) -> str:
     from difflib import get_close_matches
 
     other = OF_OTHERS.get(name.lower())
-    found = [other] if other in known else get_close_matches(name, known, n=1)
+    found = [other] if other in known else get_close_matches(name, known, n=1, cutoff=SURELY)
     return f"did you mean {found[0]!r}? Else " if found else ""
 
 
@@ -155,7 +160,7 @@ def _check_together(options: Options) -> None:
     if options.timeout is not None and options.engine in ("inline", "threads"):
         raise ValueError(
             f"timeout cannot be kept with engine={options.engine!r}: a running item cannot be stopped there; "
-            "write engine='processes' or leave engine out"
+            "write engine='processes' or leave engine out (it may come from config or ALLCORES_ENGINE, too)"
         )
 
 

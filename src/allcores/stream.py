@@ -199,7 +199,7 @@ class Stream:
     # -- endings that reduce, in the workers ----------------------------------------------------------
 
     @users_frames_only
-    @otherwise("to begin with a value write fold(lambda: value, op, op)")
+    @otherwise("to begin with a value write op(value, stream.reduce(op))")
     def reduce(self, op: Callable[[Any, Any], Any]) -> Any:
         """Values combined by ``op``, which must be associative. TypeError where there are no values.
 
@@ -212,7 +212,8 @@ class Stream:
         result = self._reduced(Reduction(functools.partial(functools.reduce, op), op))
         if result is ABSENT:
             raise TypeError(
-                "reduce of no values has no result; write fold(init, op, op) to say what it should be"
+                "reduce of no values has no result; write fold(init, op, op) with an init that changes nothing, "
+                "such as int for sums"
             )
         return result
 
@@ -221,6 +222,8 @@ class Stream:
         self, init: Callable[[], Any], step: Callable[[Any, Any], Any], merge: Callable[[Any, Any], Any]
     ) -> Any:
         """Folds runs of values from ``init()`` by ``step(accumulator, value)`` and joins them by ``merge``.
+
+        Every run begins with ``init()``, so it must be neutral: 0 for sums, an empty list or set for collections.
 
         Example:
             >>> import allcores as ac
@@ -252,7 +255,7 @@ class Stream:
         return {} if result is ABSENT else dict(result)
 
     @users_frames_only
-    @otherwise("to begin with a value write fold(lambda: value, operator.add, operator.add)")
+    @otherwise("to begin with a value write value + stream.sum()")
     def sum(self) -> Any:
         """The sum of the values; 0 where there are none."""
         result = self._reduced(Reduction(sum, operator.add))

@@ -336,7 +336,7 @@ def test_a_timeout_of_what_never_awaits_is_an_error_that_says_so(engine, monkeyp
         free.wait(on.PATIENCE_SECONDS)
 
     try:
-        with pytest.raises(ac.StartError, match=r"item 0 .* does not await.*processes"):
+        with pytest.raises(ac.StartError, match=r"item 0 .* does not await.*asyncio.to_thread.*plain def"):
             ac.map(block, range(3), engine=engine, timeout=0.05)
     finally:
         free.set()

@@ -57,3 +57,15 @@ def test_a_probe_is_not_taken_for_a_thread_of_a_library_that_computes(monkeypatc
     assert ac.explain(lambda x: time.sleep(0.01), range(100)).engine == "threads"
     assert len(computed) == 3
     assert sum(computed) < 0.002
+
+
+def test_what_map_would_refuse_is_not_run():
+    ran = []
+
+    def function(x):
+        ran.append(x)
+
+    plan = ac.explain(function, range(50), writes="error")
+    assert ran == []
+    assert "writes='error' refuses this" in plan.reasons[0]
+    assert "ran.append" in plan.reasons[0]

@@ -148,7 +148,7 @@ def test_captured_variables_globals_arguments_and_attributes_are_named():
     error = refusal(lambda x, held=lock: x)
     assert "default 0 is a _thread.lock" in str(error)
     assert error.what == "function"
-    assert str(error).endswith("or use engine='threads'.")
+    assert str(error).endswith("or use engine='threads' (without timeout).")
 
 
 def test_a_global_variable_is_named(main):

@@ -387,7 +387,7 @@ def _hint() -> None:
 def _stuck(item: int | None) -> str:
     return (
         f"item {item} runs too long and cannot be stopped: it does not await, so nothing else in its event loop runs. "
-        "Where items compute or block write engine='processes'."
+        "Let it await, or hand what blocks to asyncio.to_thread; or write it as a plain def and leave engine out."
     )
 
 

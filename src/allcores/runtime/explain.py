@@ -33,6 +33,10 @@ NOTHING = Task((("map", bool),))
 def explained(planner: Planner, source: Source) -> Plan:
     """The plan for what ``source`` holds. Raises what the function raises."""
     planner.look_beforehand(source)
+    if planner.watch.refuses and planner.watch.lost is not None:
+        return Plan(
+            INLINE, 1, 1, {}, [f"nothing would run, since writes='error' refuses this: {planner.watch.lost}"]
+        )
     obstacle = _obstacle_of_the_function(planner)
     if planner.explicit is not None:
         plan = planner.asked_for()

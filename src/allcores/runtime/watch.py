@@ -28,6 +28,7 @@ class Watch:
     """What is known about the writes of one job.
 
     Attributes:
+        refuses: whether a write that would be lost is an error.
         asked: whether the guard has been asked.
         threads_may_compute: whether everything that the task reaches may run in threads; taken for granted before.
         untold: what the user is still to be told.
@@ -35,6 +36,7 @@ class Watch:
     """
 
     def __init__(self, task: Task, options: Options) -> None:
+        self.refuses = options.writes == "error"
         self.asked = False
         self.threads_may_compute = True
         self.untold: str | None = None
@@ -152,6 +154,6 @@ class Watch:
         text, self.untold = self.untold, None
         if text is None:
             return
-        if self._writes == "error":
+        if self.refuses:
             raise LostWriteError(text)
         warn(text, LostWriteWarning)

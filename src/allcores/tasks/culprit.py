@@ -40,7 +40,7 @@ def unpicklable_function(task: Task, error: BaseException) -> Unpicklable:
         reason = f"{_short(error)}"
     message = (
         f"the function {_shown(function, name)} cannot travel to a worker process: {reason}. "
-        f"{_remedy(culprit, 'Create it inside the function')}, or use engine='threads'."
+        f"{_remedy(culprit, 'Create it inside the function')}, or use engine='threads' (without timeout)."
     )
     return Unpicklable(message, "function", path)
 
@@ -51,7 +51,7 @@ def unpicklable_replacement(place: str, value: Any, error: BaseException) -> Unp
     reason = f"its {steps[0][1]} is {_a(culprit)}, which cannot be pickled" if steps else _short(error)
     message = (
         f"`{place}` was replaced by a function of the main script that cannot travel to a worker process: {reason}. "
-        "Move it into a module that can be imported, or use engine='threads'."
+        "Move it into a module that can be imported, or use engine='threads' (without timeout)."
     )
     return Unpicklable(message, "function", place)
 
@@ -62,7 +62,7 @@ def unpicklable_item(item: Any, index: int, error: BaseException) -> Unpicklable
     remedy = "Send what it is made from (a path, an address, plain data) and create it in the function"
     message = (
         f"item {index} cannot travel to a worker process: {reason}. {_remedy(culprit, remedy)}, "
-        "or use engine='threads'."
+        "or use engine='threads' (without timeout)."
     )
     return Unpicklable(message, "item", path, index)
 
@@ -82,7 +82,7 @@ def unpicklable_call(
     remedy = "Send what it is made from (a path, an address, plain data) and create it in the function"
     message = (
         f"a call of `{_name(function)}` cannot travel to a worker process: {reason}. "
-        f"{_remedy(culprit, remedy)}, or use engine='threads'."
+        f"{_remedy(culprit, remedy)}, or use engine='threads' (without timeout)."
     )
     return Unpicklable(message, "item", path)
 
@@ -92,7 +92,7 @@ def unpicklable_result(output: Any, index: int, error: BaseException) -> Unpickl
     path, reason, culprit = _part("result", output, error)
     message = (
         f"the result of item {index} cannot travel back from its worker process: {reason}. "
-        f"{_remedy(culprit, 'Return plain data instead')}, or use engine='threads'."
+        f"{_remedy(culprit, 'Return plain data instead')}, or use engine='threads' (without timeout)."
     )
     return Unpicklable(message, "result", path, index)
 
@@ -102,7 +102,7 @@ def unpicklable_definitions(definitions: dict[str, Any], index: int, error: Base
     name = next((name for name, value in definitions.items() if not travels(value)), ", ".join(definitions))
     message = (
         f"`{name}`, which item {index} needs, cannot travel to a worker process: {_short(error)}. "
-        "Move it into a module that can be imported, or use engine='threads'."
+        "Move it into a module that can be imported, or use engine='threads' (without timeout)."
     )
     return Unpicklable(message, "item", f"__main__.{name}", index)
 
@@ -117,7 +117,8 @@ def item_not_rebuilt(index: int, error: BaseException) -> Unpicklable:
         return Unpicklable(message, "item", "item", index)
     message = (
         f"item {index} cannot be rebuilt in a worker process: {_short(error)}. "
-        "Make its class importable there and its pickling complete (see __reduce__), or use engine='threads'."
+        "Make its class importable there and its pickling complete (see __reduce__), "
+        "or use engine='threads' (without timeout)."
     )
     return Unpicklable(message, "item", "item", index)
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from allcores.core.combine import Collector
 
 NOTE = "allcores: item "
+SPREAD = "; where items are tuples of arguments write starmap instead of map"
 GIVEN = {  # to functions that take it, where the call has an option for it
     "'rng'": "; rng is given where the call has a seed: seed=1, for example",
     "'state'": "; state is given where the call has a setup: setup=load_model, for example",
@@ -140,7 +141,7 @@ def note_item(error: BaseException, index: int) -> None:
 
 
 def note_of(error: BaseException, index: int) -> str:
-    """What is added to an exception: the item, and what the call lacked if the function misses that."""
+    """What is added to an exception: the item, and what the call lacked if the function misses an argument."""
     told = str(error) if type(error) is TypeError else ""
-    hint = GIVEN.get(told.rpartition(" ")[2], "") if "missing" in told else ""
+    hint = GIVEN.get(told.rpartition(" ")[2], SPREAD) if "() missing" in told and "positional" in told else ""
     return f"{NOTE}{index}{hint}"
