@@ -12,8 +12,6 @@ import allcores as ac
 from allcores.runtime import caller
 from allcores.runtime.watch import Watch
 
-pytestmark = pytest.mark.alone
-
 HERE = os.getpid()
 PATIENCE_SECONDS = 20.0
 

@@ -11,8 +11,6 @@ from allcores.runtime import priors
 
 from . import functions as on
 
-pytestmark = pytest.mark.alone
-
 SECONDS = 0.02
 HERE = os.getpid()
 
