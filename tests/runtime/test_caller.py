@@ -269,3 +269,14 @@ def test_what_the_first_item_shows_overrides_what_was_foreseen():
     found = ac.map(where, range(50_000), n_jobs=2)
     assert len(found) == 50_000
     assert found.count(os.getpid()) > 1, "all but the first item went where those of the call before belonged"
+
+
+def test_who_watches_knows_how_many_items_of_an_iterator_run_as_one_batch():
+    batches = []
+
+    def note(item):
+        batches.append(job.runs_items)
+
+    job = Caller(Task(((MAP, note),)), Source((iter(range(200)),)), checked({}))
+    assert sum(len(outputs) for outputs in job.outputs()) == 200
+    assert max(batches) > 1

@@ -1,5 +1,6 @@
 """The probe of the GIL, and that a plan which is only explained rests on it as well."""
 
+import contextlib
 import hashlib
 import time
 
@@ -41,12 +42,12 @@ def probed(monkeypatch, *seconds):
     def sleep(_):
         now[0] += next(took)
 
-    monkeypatch.setattr(lateness, "run_delay_clock", lambda: lambda: 0.0)
+    monkeypatch.setattr(lateness.RunDelay, "seconds", lambda self: 0.0)
     monkeypatch.setattr(lateness.time, "monotonic", lambda: now[0])
     monkeypatch.setattr(lateness.time, "sleep", sleep)
-    found = Lateness()
-    for _ in seconds:
-        found.probe()
+    with contextlib.closing(Lateness()) as found:
+        for _ in seconds:
+            found.probe()
     return found
 
 

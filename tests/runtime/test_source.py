@@ -1,6 +1,7 @@
 """The input: numbered items, pulled in order, once."""
 
 import itertools
+import weakref
 
 import numpy as np
 import pytest
@@ -97,6 +98,37 @@ def test_steps_pull_each_item_when_it_is_asked_for_and_keep_it():
     assert list(walk) == [5, 6]
     assert list(steps) == [2, 3, 5, 6]
     assert (source.pulled, source.ended) == (6, False)
+
+
+def test_steps_let_go_what_the_loop_would_have_let_go_by_now():
+    source = stepping({index} for index in range(40))
+    seen = [weakref.ref(item) for item in source.ahead(30)[1]]
+    alive = [index for index, reference in enumerate(seen) if reference() is not None]
+    assert len(alive) <= 5
+
+
+def test_steps_know_their_last_items_by_their_place():
+    source = stepping(iter(range(40)))
+    steps = source.ahead(30, 4)[1]
+    assert list(steps) == list(range(2, 32))
+    assert (len(steps), steps[29], steps[-2], steps[26:30]) == (30, 31, 30, [28, 29, 30, 31])
+    with pytest.raises(LookupError, match="item 2 has been let go"):
+        steps[0]
+
+
+def test_steps_are_counted_while_they_run():
+    source = stepping(iter(range(40)))
+    counted = [source.pulled for _ in source.ahead(30, 4)[1]]
+    assert counted[-1] >= 25
+    assert source.pulled == 32
+
+
+def test_steps_keep_all_where_the_place_of_any_may_be_asked_for():
+    source = stepping(iter(range(40)))
+    source.remembers = None
+    steps = source.ahead(30, 4)[1]
+    assert list(steps) == list(range(2, 32))
+    assert steps[0] == 2
 
 
 def test_steps_end_with_the_input():

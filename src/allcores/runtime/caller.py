@@ -30,7 +30,7 @@ from allcores.runtime.planner import Planner, engine_named
 from allcores.runtime.progress import Progress
 from allcores.runtime.pump import Here, Packed, Pump, Settled
 from allcores.runtime.rules import rules_for
-from allcores.runtime.source import Source
+from allcores.runtime.source import Source, Steps
 from allcores.runtime.surround import surround
 from allcores.runtime.verdicts import deadline_exceeded
 from allcores.tasks import inner_threads
@@ -65,6 +65,7 @@ class Caller:
     ) -> None:
         self.task = task
         self.source = source
+        source.remembers = None if options.on_error == "return" else source.remembers
         self.options = options
         self.away_since: float | None = None  # since when the calling thread has been inside user code
         self.runs_items = self._began = 0  # how many items it runs there, as one batch; the first one
@@ -358,7 +359,7 @@ class Caller:
             probing(self.task) if self._probing else self.task,
             first,
             items,
-            self.away(len(items)),
+            self.away(items.wanted if type(items) is Steps else len(items)),
             keeps=self._streaming or self.pump.engine is not None or self.attempts.retries > 0,
             live=not self.attempts.retries and next_in_turn,
             stop_on_error=self.options.on_error == "raise",

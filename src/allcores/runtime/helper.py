@@ -10,6 +10,7 @@ from __future__ import annotations
 import _thread
 import threading
 import time
+from contextlib import closing
 
 from allcores.core.plan import CHEAP_SECONDS, WAITING_SHARE
 from allcores.runtime.importing import Imports
@@ -52,7 +53,8 @@ class Helper:
     def _help(self) -> None:
         own_threads.add(threading.get_native_id())
         try:
-            self._watch()
+            with closing(Lateness()) as lateness:
+                self._watch(lateness)
         except BaseException as error:  # for the caller to raise: this thread has nobody to tell
             pump = self._caller.pump
             pump.failure = error
@@ -61,8 +63,8 @@ class Helper:
         finally:
             own_threads.discard(threading.get_native_id())
 
-    def _watch(self) -> None:
-        caller, lateness = self._caller, Lateness()
+    def _watch(self, lateness: Lateness) -> None:
+        caller = self._caller
         idle_since = time.monotonic()
         while not caller.closed:
             since = caller.away_since
@@ -94,7 +96,8 @@ class Helper:
             return
         each = caller.pump.scheduler.cost.each
         quiet_seconds = patience(each is None)
-        if each is not None and lateness.share is not None:  # what is known holds until they are overdue
+        late_share = caller.planner.late_share if lateness.share is None else lateness.share
+        if each is not None and late_share is not None:  # what is known holds until they are overdue
             quiet_seconds = max(quiet_seconds, OVERDUE * each * caller.runs_items)
         elif each is not None and each > CHEAP_SECONDS:  # whether threads could help is not known yet
             quiet_seconds = WARM_PATIENCE_SECONDS
@@ -107,6 +110,10 @@ class Helper:
             return
         lateness.probe()
         if caller.away_since != since:
+            if (
+                caller.away_since is not None and caller.runs_items and not lateness.doubtful
+            ):  # others like these
+                caller.planner.observe_lateness(lateness.share)
             return
         if self._imports.seen():
             self._computing_since = time.monotonic()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import closing
 
 from allcores.processes import presence
 from allcores.runtime.importing import Imports
-from allcores.runtime.processor import run_delay_clock
+from allcores.runtime.processor import RunDelay
 from allcores.runtime.urgency import urgent
 
 TYPE_CHECKING = False
@@ -30,8 +31,12 @@ class Lateness:
     """What probes have found out. Made by the thread that probes."""
 
     def __init__(self) -> None:
-        self._run_delay = run_delay_clock()
+        self._run_delay = RunDelay()
         self.forget()
+
+    def close(self) -> None:
+        """No more probes are made."""
+        self._run_delay.close()
 
     def forget(self) -> None:
         """What was found says nothing about other items."""
@@ -41,14 +46,14 @@ class Lateness:
 
     def probe(self) -> None:
         """How late does this thread wake? Being without a core does not count: that is not the GIL's doing."""
-        with urgent:  # to read a file gives the GIL away four times
-            delay_began = self._run_delay()
+        with urgent:  # to read a file gives the GIL away
+            delay_began = self._run_delay.seconds()
         began = time.monotonic()
         time.sleep(SLEEP_SECONDS)
         took = time.monotonic() - began
         if took - SLEEP_SECONDS > LATE_SECONDS:
             with urgent:
-                took -= self._run_delay() - delay_began
+                took -= self._run_delay.seconds() - delay_began
         self._probes += 1
         self._probed_seconds += took
         if took - SLEEP_SECONDS > LATE_SECONDS:
@@ -102,11 +107,11 @@ class Probing:
         self._thread.join()
 
     def _probe(self) -> None:
-        lateness = Lateness()
-        self._stopped.wait(self._patience_seconds)
-        while not self._stopped.is_set():
-            lateness.probe()
-            if self._imports.seen():
-                lateness.forget()
-            self.share = lateness.share
+        with closing(Lateness()) as lateness:
+            self._stopped.wait(self._patience_seconds)
+            while not self._stopped.is_set():
+                lateness.probe()
+                if self._imports.seen():
+                    lateness.forget()
+                self.share = lateness.share
         self._over.wait()

@@ -61,6 +61,7 @@ class Planner:
 
     Attributes:
         may_start: whether a plan for processes may begin their start at once.
+        late_share: for what share of the time another thread was kept from the GIL; None: not known.
     """
 
     def __init__(self, task: Task, options: Options) -> None:
@@ -83,7 +84,7 @@ class Planner:
         self._loading = False  # the helper imports what is ours
         self._last = (0, 0.0, 0.0)  # items, seconds and CPU seconds of the last batch,
         self._seen = (0, 0.0, 0.0)  # and of the one that runs, when the helper looked last
-        self._late_share: float | None = None
+        self.late_share: float | None = None
         self._prior: Prior | None = None  # what earlier calls have found out, once an item has been seen
         self._transport = Transport()
         self._luggage: float | None = None
@@ -173,7 +174,7 @@ class Planner:
             self.watch.begins(items, self._seconds > LEAST_SAMPLE_SECONDS)
             if self._prior is None and len(items):
                 self._prior = self.watch.prior = prior_of(self.task, items[0])
-                self._late_share = self._prior.late_share
+                self.late_share = self._prior.late_share
                 if self._prior.stranded is not None:
                     self.refuse(PROCESSES, self._prior.stranded)
         self._seen = (0, 0.0, 0.0)
@@ -255,7 +256,7 @@ class Planner:
     def observe_lateness(self, share: float | None) -> None:
         """Takes in for what share of the time another thread was kept from the GIL; None says nothing."""
         if share is not None:
-            self._late_share = share
+            self.late_share = share
             if self._prior is not None:
                 self._prior.late_share = share
 
@@ -424,7 +425,7 @@ class Planner:
             seconds += so_far
             cpu_seconds += computed
         return Sample(
-            max(1, items), max(seconds, 1e-9), cpu_seconds, self._late_share, self._transport.seconds
+            max(1, items), max(seconds, 1e-9), cpu_seconds, self.late_share, self._transport.seconds
         )
 
     def _workers_start(self) -> Start:

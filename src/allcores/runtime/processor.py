@@ -7,6 +7,8 @@ sleeps until they are done, its items do not wait in the sense of a network or a
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 import threading
 import time
@@ -71,16 +73,51 @@ def run_delay_clock() -> Callable[[], float]:
 
     The kernel's scheduler counts it (`schedstat`); where it does not, 0.
     """
-    path = f"/proc/self/task/{threading.get_native_id()}/schedstat"
+    path = _schedstat()
 
     def seconds() -> float:
         try:
             with FileIO(path) as file:  # not a bare descriptor, which Ctrl-C could leave open
-                return int(file.read(100).split()[1]) / 1e9
-        except (OSError, IndexError):
+                return _run_delay(file.read(100))
+        except OSError:
             return 0.0
 
     return seconds
+
+
+class RunDelay:
+    """The same by a file that stays open until ``close``: a look gives the GIL away once.
+
+    Opening, reading and closing do that four times, and a thread that computes is held up each time as well.
+    """
+
+    def __init__(self) -> None:
+        self._file: FileIO | None = None
+        with contextlib.suppress(OSError):
+            self._file = FileIO(_schedstat())
+
+    def seconds(self) -> float:
+        """What was counted so far."""
+        if self._file is not None:
+            with contextlib.suppress(OSError):
+                return _run_delay(os.pread(self._file.fileno(), 100, 0))
+        return 0.0
+
+    def close(self) -> None:
+        """Nobody looks any more."""
+        if self._file is not None:
+            self._file.close()
+
+
+def _schedstat() -> str:
+    return f"/proc/self/task/{threading.get_native_id()}/schedstat"
+
+
+def _run_delay(schedstat: bytes | None) -> float:
+    try:
+        return int((schedstat or b"").split()[1]) / 1e9
+    except (IndexError, ValueError):
+        return 0.0
 
 
 def _thread_seconds(native_id: int) -> float:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
 
@@ -28,7 +29,12 @@ class Source:
         iterables: one or more; several are walked in step, like the built-in ``map`` does, and each item is then
             a tuple.
         batch: hand out lists of so many items instead (None: the items themselves).
+
+    Attributes:
+        remembers: how many of the items that run as they are pulled can be had afterwards; None: all.
     """
+
+    remembers: int | None = 4
 
     def __init__(self, iterables: tuple[Iterable[Any], ...], batch: int | None = None) -> None:
         iterators = [iterator_of(iterable) for iterable in iterables]
@@ -128,28 +134,39 @@ class Source:
         """
         first = self.pulled
         if not self.random_access:
-            return first, Steps(self, count)
+            return first, Steps(self, count, piece)
         return (
             self.take(count)
             if self._sliced is None
             else (first, Stretch(self, self._sliced, first, count, piece))
         )
 
-    def walk(self, pulled: list[Any], count: int) -> Iterator[Any]:
-        """Adds items to ``pulled`` until these are ``count``, each when it is asked for."""
-        before = len(pulled)
+    def walk(self, steps: Steps, count: int, piece: int) -> Iterator[Any]:
+        """Up to ``count`` items, each pulled when it is asked for; counted ``piece`` by piece."""
+        begun, taken = 0, steps.last.append
         try:
-            for item in islice(self._iterator, count - before):
-                pulled.append(item)
-                yield item
-            self.ended = len(pulled) < count
+            while count > 0:
+                begun = 0
+                for begun, item in enumerate(islice(self._iterator, min(count, piece)), 1):  # noqa: B007
+                    taken(item)
+                    yield item
+                if begun < min(count, piece):
+                    self.ended = True
+                    return
+                count -= begun
+                self._count(steps, begun)
+                begun = 0
         except (GeneratorExit, KeyboardInterrupt):
             raise
         except BaseException as error:  # comes after all results before it
             self.error = error
             self.ended = True
         finally:
-            self.pulled += len(pulled) - before
+            self._count(steps, begun)
+
+    def _count(self, steps: Steps, items: int) -> None:
+        self.pulled += items
+        steps.length += items
 
     def _known(self, first: int, count: int) -> Sequence[Any]:
         items: Sequence[Any]
@@ -217,37 +234,51 @@ class Stretch(Sequence["Any"]):
 
 
 class Steps(Sequence["Any"]):
-    """Items that are pulled while somebody walks over them; afterwards the items that were pulled.
+    """Items that are pulled while somebody walks over them; afterwards the last ones of them.
 
-    Its length is 0 if there is none, else unknown before the walk and the number of items after it.
+    Its length is 0 if there is none, else 1 before the walk and the number of items after it. Items before the last
+    ones are let go, as by the loop: the next ones then take the place that they had in the caches of the processor.
+
+    Attributes:
+        wanted: how many there are to be.
     """
 
-    def __init__(self, source: Source, count: int) -> None:
+    def __init__(self, source: Source, count: int, piece: int = 1) -> None:
         self._source = source
         self.pull = source.take  # who runs the items may put something around it
-        self._count = count
-        self._pulled = list(self.pull(1)[1])
+        self.wanted = count
+        self._piece = piece
+        self._first, begun = self.pull(1)
+        self.last = deque(begun, source.remembers)
+        self.length = len(begun)
 
     def __iter__(self) -> Iterator[Any]:
         source = self._source
-        if 0 < len(self._pulled) < self._count and source.reuses is not None and self.pull == source.take:
-            return chain(tuple(self._pulled), source.walk(self._pulled, self._count))
+        if 0 < self.length < self.wanted and source.reuses is not None and self.pull == source.take:
+            return chain(tuple(self.last), source.walk(self, self.wanted - 1, self._piece))
         return self._one_by_one()
 
     def _one_by_one(self) -> Iterator[Any]:
-        yield from self._pulled
-        while 0 < len(self._pulled) < self._count:
+        yield from tuple(self.last)
+        while 0 < self.length < self.wanted:
             more = self.pull(1)[1]
             if not len(more):
                 return
-            self._pulled.extend(more)
+            self.last.extend(more)
+            self.length += 1
             yield more[0]
 
     def __len__(self) -> int:
-        return len(self._pulled)
+        return self.length
 
     def __getitem__(self, index: Any) -> Any:
-        return self._pulled[index]
+        gone = self.length - len(self.last)
+        if isinstance(index, slice):
+            return [self.last[place - gone] for place in range(*index.indices(self.length)) if place >= gone]
+        place = range(self.length)[index]
+        if place < gone:
+            raise LookupError(f"item {self._first + place} has been let go")
+        return self.last[place - gone]
 
 
 def _checked_cost(index: int, value: Any) -> float:
