@@ -328,7 +328,7 @@ def test_where_nobody_else_may_run_it_what_cannot_travel_has_failed():
 
 def test_a_result_that_cannot_be_opened_here_sends_nothing_more():
     scheduler = running(first=1, may_run_here=True)
-    assert scheduler.handle(happened.Stranded(), 1.0) == []
+    assert scheduler.handle(happened.Planned(0, 0), 1.0) == []
     assert scheduler.wanted(3) == (0, 0)
 
 

@@ -1,9 +1,11 @@
 """The calling thread, its helper and the input: who pulls what, and when."""
 
 import functools
+import gc
 import os
 import threading
 import time
+import weakref
 
 import pytest
 
@@ -280,3 +282,38 @@ def test_who_watches_knows_how_many_items_of_an_iterator_run_as_one_batch():
     job = Caller(Task(((MAP, note),)), Source((iter(range(200)),)), checked({}))
     assert sum(len(outputs) for outputs in job.outputs()) == 200
     assert max(batches) > 1
+
+
+class Thing:
+    """An item, a result, or what a function holds: something whose end can be seen."""
+
+
+def with_thing(thing, item):
+    return Thing()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"engine": "inline"}, {"engine": "threads"}, {"engine": "processes"}, {"on_error": "return"}],
+)
+@pytest.mark.parametrize("kind", [list, iter])
+def test_after_a_call_nothing_of_the_users_is_kept_alive_until_garbage_is_collected(options, kind):
+    alive, ended = set(), threading.Event()
+
+    def end(number):
+        alive.discard(number)
+        if not alive:
+            ended.set()
+
+    gc.collect()
+    gc.disable()
+    try:
+        items, held = [Thing() for _ in range(20)], Thing()
+        results = ac.map(functools.partial(with_thing, held), kind(items), **options)
+        for number, thing in enumerate([held, *items, *results]):
+            alive.add(number)
+            weakref.finalize(thing, end, number)
+        del items, held, results, thing
+        assert ended.wait(5.0), f"{len(alive)} are alive"
+    finally:
+        gc.enable()

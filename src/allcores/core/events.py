@@ -96,10 +96,6 @@ class StartFailed(NamedTuple):
     error: BaseException
 
 
-class Stranded(NamedTuple):
-    """What a worker has left cannot be opened here."""
-
-
 class Consumed(NamedTuple):
     """The user has taken the results of so many more items."""
 
@@ -130,7 +126,7 @@ class Closing(NamedTuple):
 
 
 class Planned(NamedTuple):
-    """The plan wants ``workers`` workers, and up to ``most`` where items only wait."""
+    """The plan wants ``workers`` workers, and up to ``most`` where items only wait; none: workers get nothing more."""
 
     workers: int
     most: int
@@ -145,7 +141,6 @@ Event = (
     | WorkerLost
     | Seen
     | StartFailed
-    | Stranded
     | Consumed
     | CallerLeft
     | CallerBack

@@ -29,6 +29,10 @@ from allcores.core.weights import Weights
 from allcores.core.window import Window
 from allcores.errors import StartError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 Commands = list[do.Command]
 MOST_BARREN_LOSSES = 200  # workers lost in a row that had finished and run nothing: then none will come
 LEAST_LOOK_SECONDS = 0.001  # between two looks at a worker that is between two items
@@ -65,30 +69,10 @@ class Scheduler:
         self._retrials = Retrials(rules.retries, rules.retry_wait_seconds)
         self._unsettled: dict[int, int] = {}  # chunk -> items of it that are not settled
         self._window = Window(rules)
-        self._ended = False
-        self._away = False
-        self._caller_runs = False
+        self._ended = self._away = self._caller_runs = False
         self._busy_workers = 0
         self._barren_losses = 0
         self._aborted = False
-        self._handlers = {
-            happened.Offered: self._offered,
-            happened.SourceEnded: self._source_ended,
-            happened.RanInline: self._ran_inline,
-            happened.WorkerReady: self._worker_ready,
-            happened.ItemsDone: self._items_done,
-            happened.WorkerLost: self._worker_lost,
-            happened.Seen: self._seen,
-            happened.Stranded: self._nothing_travels,
-            happened.StartFailed: self._start_failed,
-            happened.Consumed: self._user_consumed,
-            happened.CallerLeft: self._caller_left,
-            happened.CallerBack: self._caller_back,
-            happened.CallerWaits: self._caller_waits,
-            happened.Ticked: self._ticked,
-            happened.Closing: self._closing,
-            happened.Planned: self._planned,
-        }
 
     # -- the two ways in ------------------------------------------------------------------------------
 
@@ -96,7 +80,7 @@ class Scheduler:
         """Takes in what happened at the time ``now``; returns what is to be done, in order."""
         commands: Commands = []
         if not self._aborted:
-            self._handlers[type(event)](event, now, commands)  # type: ignore[operator]
+            _HANDLERS[type(event)](self, event, now, commands)
         return commands
 
     def wanted(self, pulled: int) -> tuple[int, int]:
@@ -307,10 +291,6 @@ class Scheduler:
             self._growth = Growth(0, 0)
             commands.append(do.Retire(outcome))
 
-    def _nothing_travels(self, event: happened.Stranded, now: float, commands: Commands) -> None:
-        self._growth = Growth(0, 0)
-        self._dispatch(now, commands)
-
     def _end_piece(self, number: int, worker: Worker, now: float) -> None:
         load = len(worker.pieces)
         worker.pieces.popleft()
@@ -341,7 +321,7 @@ class Scheduler:
             else:
                 self._wait(piece.next, running, piece.chunk)
                 self._wait(running + 1, piece.stop, piece.chunk)
-                self._blame((running, piece.chunk), event, worker.doomed is not None, now, commands)
+                self._blame(running, piece.chunk, event, worker.doomed is not None, now, commands)
         if self._barren_losses > MOST_BARREN_LOSSES:
             self._abort(StartError(no_worker_lives(MOST_BARREN_LOSSES, event)), now, commands)
             return
@@ -350,14 +330,14 @@ class Scheduler:
 
     def _blame(
         self,
-        item: tuple[int, int],
+        index: int,
+        chunk: int,
         lost: happened.WorkerLost,
         timed_out: bool,
         now: float,
         commands: Commands,
     ) -> None:
         """The item was running when its worker was lost: it is tried again, though never here, or settled."""
-        index, chunk = item
         may_retry = self.rules.retry_timeout if timed_out else self.rules.retry_lost
         self._barren_losses = 0
         if may_retry and self._growth.workers and not self._retrials.are_over(index, chunk, now):
@@ -498,3 +478,23 @@ class Scheduler:
             return False
         left = (remaining + self._waiting.items) / len(self._workers)
         return left * (self.cost.each or 0.0) > chunks.FAR_SECONDS and not self._chooses
+
+
+# Of the class and not of each scheduler: a table of bound methods would keep a job alive until garbage is collected.
+_HANDLERS: dict[type, Callable[..., None]] = {
+    happened.Offered: Scheduler._offered,
+    happened.SourceEnded: Scheduler._source_ended,
+    happened.RanInline: Scheduler._ran_inline,
+    happened.WorkerReady: Scheduler._worker_ready,
+    happened.ItemsDone: Scheduler._items_done,
+    happened.WorkerLost: Scheduler._worker_lost,
+    happened.Seen: Scheduler._seen,
+    happened.StartFailed: Scheduler._start_failed,
+    happened.Consumed: Scheduler._user_consumed,
+    happened.CallerLeft: Scheduler._caller_left,
+    happened.CallerBack: Scheduler._caller_back,
+    happened.CallerWaits: Scheduler._caller_waits,
+    happened.Ticked: Scheduler._ticked,
+    happened.Closing: Scheduler._closing,
+    happened.Planned: Scheduler._planned,
+}

@@ -69,7 +69,7 @@ class Caller:
         self.options = options
         self.away_since: float | None = None  # since when the calling thread has been inside user code
         self.runs_items = self._began = 0  # how many items it runs there, as one batch; the first one
-        self.closed = False
+        self.closed = self._told_end = False
         self.raised: BaseException | None = None  # the user's error that ended the job
         self.first = 0  # index of the first item of the outputs that were handed over last
         self.into: Ledger | None = None  # takes outputs whose turn it is
@@ -90,7 +90,6 @@ class Caller:
         self._seated = False  # this thread occupies one of the workers' seats while it runs items
         self._helped_since_plan = False  # items ran here while workers were starting
         self._foreseen = False  # workers began because the call before moved its items
-        self._told_end = False
         self.launching, self.feeding = threading.Lock(), threading.Lock()  # the latter: by the helper
         self._context = contextvars.copy_context()
         self._limits: Any = None  # on the threads of libraries in this process, to be lifted again
@@ -137,6 +136,7 @@ class Caller:
             self._progress.close(self.pump.scheduler.settled)
             self._close(kill)
             self.source.let_go()
+            self.into = self._helper = None  # which may live on for a moment: nothing of the user's is to
 
     def outputs(self) -> Generator[list[Any], None, None]:
         """Lists of outputs of consecutive items (with ``Failure`` in the place of what failed)."""

@@ -5,7 +5,7 @@ Where the calling thread may run items itself, one whose result cannot be rebuil
 
 from __future__ import annotations
 
-from allcores.core.events import ERROR, NODE, VALUES, Outcome, Stranded
+from allcores.core.events import ERROR, NODE, VALUES, Outcome, Planned
 from allcores.errors import Failure, Unpicklable
 from allcores.runtime.inline import run_inline
 from allcores.runtime.pump import Settled
@@ -66,7 +66,7 @@ def _run_again(caller: Caller, first: int, items: Sequence[Any], why: Unpicklabl
     """Outputs of items that a worker has run in vain; what they print it has told already."""
     pump, options = caller.pump, caller.options
     pump.stranded = Settled(Outcome(first, first + 1, ERROR, why), None)
-    pump.tell(Stranded())
+    pump.tell(Planned(0, 0))
     outcomes, *_ = run_inline(
         caller.task,
         first,

@@ -283,6 +283,8 @@ class Planner:
             prior.stranded = stranded or self._transport.measure()
         if self._prior is not None and cost.items and self._options.cost is None:
             self._prior.remember(cost.mean, engine, *self._last[1:])
+        self._transport.let_go()
+        self.watch.let_go()
 
     def plan_beforehand(self, left: int | None) -> Plan | None:
         """The plan of the call before, where it is the same again; None if items are too short, or not yet watched."""

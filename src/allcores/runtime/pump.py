@@ -82,19 +82,6 @@ class Pump:
         )
         self._most_wait_seconds = most_wait_seconds
         self.failure: BaseException | None = None  # why the job cannot go on
-        self._perform: dict[type, Callable[[Any], None]] = {
-            do.Boot: self._boot,
-            do.Send: self._send,
-            do.Look: self._look,
-            do.Kill: self._kill,
-            do.Deliver: self._deliver,
-            do.DeliverLost: self._deliver_lost,
-            do.DeliverTimeout: self._deliver_timeout,
-            do.Forget: self._forget,
-            do.RunHere: self._run_here,
-            do.Retire: self._retire,
-            do.Abort: self._abort,
-        }
 
     def _begin(self, rules: Rules) -> None:
         self.scheduler = Scheduler(rules)
@@ -135,7 +122,7 @@ class Pump:
     def post(self, event: Event) -> None:
         """Tells the scheduler what happened and does what it says."""
         for command in self.scheduler.handle(event, self.now()):
-            self._perform[type(command)](command)
+            _PERFORM[type(command)](self, command)
 
     def tell(self, event: Event) -> None:
         """Posts an event as soon as nobody else drives the pump."""
@@ -289,6 +276,22 @@ class Pump:
 
     def _abort(self, command: do.Abort) -> None:
         self.failure = command.error
+
+
+# Of the class and not of each pump: a table of bound methods would keep a job alive until garbage is collected.
+_PERFORM: dict[type, Callable[[Pump, Any], None]] = {
+    do.Boot: Pump._boot,
+    do.Send: Pump._send,
+    do.Look: Pump._look,
+    do.Kill: Pump._kill,
+    do.Deliver: Pump._deliver,
+    do.DeliverLost: Pump._deliver_lost,
+    do.DeliverTimeout: Pump._deliver_timeout,
+    do.Forget: Pump._forget,
+    do.RunHere: Pump._run_here,
+    do.Retire: Pump._retire,
+    do.Abort: Pump._abort,
+}
 
 
 def _log_lost(event: WorkerLost) -> None:

@@ -39,6 +39,10 @@ class Transport:
         if outputs:  # else they are folded already
             self._fresh = items[len(items) - len(outputs) :], outputs, outcome.stop - 1
 
+    def let_go(self) -> None:
+        """Nobody asks any more: items and outputs are the user's alone."""
+        self._fresh = None
+
     @property
     def to_be_measured(self) -> bool:
         """Whether there is something to measure, and nothing is known."""

@@ -90,6 +90,10 @@ class Watch:
             if self.asked and self.lost is None:
                 self._lost_by_change()
 
+    def let_go(self) -> None:
+        """No more items run here: those that did are the user's alone."""
+        self._sample, self._held, self._before = (), [], []
+
     def _lost_by_change(self) -> None:
         """What changed while items ran, and not as caches do; where work has moved already, it is told now."""
         changed = [each for each in self._changed if each.name not in self._excused]
