@@ -155,11 +155,13 @@ def _full(module: str, name: str) -> str:
 
 def _module_and_name(function: Any) -> tuple[str, str]:
     kind = type(function)
-    own = any(
-        "__getattribute__" in each.__dict__ or "__getattr__" in each.__dict__ for each in kind.__mro__[:-1]
-    )
-    if own and kind.__module__ != "builtins" and not is_class(function):
-        return "", ""  # it would be asked, and might answer with anything
+    if kind.__module__ != "builtins" and not is_class(function):
+        own = (
+            "__getattribute__" in each.__dict__ or "__getattr__" in each.__dict__
+            for each in kind.__mro__[:-1]
+        )
+        if any(own):
+            return "", ""  # it would be asked, and might answer with anything
     module, name = getattr(function, "__module__", None), getattr(function, "__name__", None)
     if not isinstance(module, str) or not isinstance(name, str):
         return "", ""
