@@ -7,6 +7,8 @@ imports next to nothing.
 import os
 import sys
 
+from allcores.processes.windows import Windows
+
 ASK = "what was counted?"  # an item
 
 
@@ -25,6 +27,9 @@ def logged(log, name, function, moved=size_of_result):
         return result
 
     return call
+
+
+WINDOWS = {"pwrite": "write", "preadv": "read_into"}
 
 
 def moved_by(log, name):
@@ -63,9 +68,23 @@ def _kinds_of_pickler():
 
 
 def count_memory(monkeypatch, log):
-    """Logs what is written to and read from files, by its size, as "pwrite" and "preadv"."""
+    """Logs what is written to and read from files, by its size, as "pwrite" and "preadv", through windows too."""
     for name in ("pwrite", "preadv"):
         monkeypatch.setattr(os, name, logged(log, name, getattr(os, name)))
+    for name, method in WINDOWS.items():
+        monkeypatch.setattr(Windows, method, through_window(log, name, getattr(Windows, method)))
+
+
+def through_window(log, name, method):
+    """The method, which logs what it has moved like the system's call of this name would."""
+
+    def move(windows, content, offset):
+        moved = method(windows, content, offset)
+        if moved:
+            log.append((name, len(content)))
+        return moved
+
+    return move
 
 
 def count_channels(crew, log):
@@ -112,6 +131,8 @@ def count_in_worker(log):
 
     for name in {"pwrite", "preadv", "lseek"} & set(vars(os)):
         setattr(os, name, logged(log, name, getattr(os, name)))
+    for name, method in WINDOWS.items():
+        setattr(Windows, method, through_window(log, name, getattr(Windows, method)))
     worker.thread_time = logged(log, "thread_time", worker.thread_time, lambda *_: 0)
     pickling.dumps = logged(log, "dumps", pickling.dumps)
     pickling.loads = logged(log, "loads", pickling.loads, lambda result, data, *_: len(data))

@@ -103,7 +103,7 @@ class Post(RuleBasedStateMachine):
     def receive_item_once_or_again(self, data):
         if self.items:
             letter, _, content = data.draw(st.sampled_from(self.items))
-            self.kept.append((mail.read(self.words.handle, letter).open()[1], content.copy()))
+            self.kept.append((mail.read(self.words, letter).open()[1], content.copy()))
 
     @rule()
     def receive_result(self):
@@ -170,7 +170,7 @@ TestPost.settings = settings(deadline=None, max_examples=25, stateful_step_count
 )
 def test_objects_arrive_whole_and_writable(words, value):
     letter, _ = mail.Mail(words).post(*pickled(value))
-    found = mail.read(words.handle, letter).open()
+    found = mail.read(words, letter).open()
     np.testing.assert_equal(found, value)
     if type(found) is np.ndarray:
         assert found.flags.writeable
@@ -181,7 +181,7 @@ def test_an_array_that_may_not_be_changed_stays_so(words):
     array = np.arange(100_000)
     array.flags.writeable = False
     letter, _ = mail.Mail(words).post(*pickled(array))
-    assert not mail.read(words.handle, letter).open().flags.writeable
+    assert not mail.read(words, letter).open().flags.writeable
 
 
 def test_small_buffers_stay_in_the_pickle():
@@ -259,7 +259,7 @@ def test_a_letter_without_its_content_is_torn(words):
     letter, _ = caller.post(*pickled(np.ones(1 << 17)))
     caller.discard()
     with pytest.raises(mail.Torn):
-        mail.read(words.handle, letter)
+        mail.read(words, letter)
     with pytest.raises(wire.BrokenStream):
         caller.receive(LINE, as_report(letter))
 

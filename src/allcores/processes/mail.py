@@ -57,7 +57,7 @@ class Area:
     """
 
     def __init__(self, start: int, stop: int) -> None:
-        self._start = self._top = start
+        self._start = self._top = self._used = start
         self._stop = stop
         self._let: dict[int, int] = {}  # offset: room
         self._free: dict[int, list[int]] = {}  # room: offsets
@@ -77,6 +77,12 @@ class Area:
         self._let[offset] = room
         self.let_bytes += room
         return offset
+
+    def was_used(self, offset: int) -> bool:
+        """Whether this place, which is let, had been let before; from now on it has."""
+        end = offset + self._let[offset]
+        before, self._used = self._used, max(self._used, end)
+        return end <= before
 
     def give_back(self, offset: int) -> None:
         """The place may be used again."""
@@ -143,9 +149,7 @@ def wants_letter(pickle: bytes, buffers: Sequence[memoryview]) -> bool:
     return bool(buffers) or len(pickle) >= LARGE_PICKLE_BYTES
 
 
-def write(
-    descriptor: int, area: Area, pickle: bytes, buffers: Sequence[memoryview]
-) -> tuple[bytes, list[int]]:
+def write(words: Words, area: Area, pickle: bytes, buffers: Sequence[memoryview]) -> tuple[bytes, list[int]]:
     """The letter, and the places that it needs. Raises OSError when these cannot be had."""
     large = len(pickle) >= LARGE_PICKLE_BYTES
     contents: list[Any] = [pickle, *buffers] if large else list(buffers)
@@ -158,11 +162,7 @@ def write(
                 raise OSError("there is no room for more mail")
             offsets.append(offset)
             head.append(PLACE.pack(offset, len(content)))
-            rest = memoryview(content)
-            while rest:
-                count = os.pwrite(descriptor, rest, offset)
-                rest = rest[count:]
-                offset += count
+            _write(words, memoryview(content), offset, area.was_used(offset))
     except BaseException:
         for offset in offsets:
             area.give_back(offset)
@@ -170,22 +170,33 @@ def write(
     return b"".join(head) + (b"" if large else pickle), offsets
 
 
-def read(descriptor: int, letter: Bytes) -> Letter:
+def _write(words: Words, content: memoryview, offset: int, again: bool) -> None:
+    if again and words.windows.write(content, offset):
+        return
+    while content:
+        count = os.pwrite(words.handle, content, offset)
+        content = content[count:]
+        offset += count
+
+
+def read(words: Words, letter: Bytes) -> Letter:
     """The letter's content, in private memory. Raises Torn."""
     _, large, count = HEAD.unpack_from(letter)
     contents = []
     for number in range(count):
-        contents.append(_read(descriptor, *PLACE.unpack_from(letter, HEAD.size + PLACE.size * number)))
+        contents.append(_read(words, *PLACE.unpack_from(letter, HEAD.size + PLACE.size * number)))
     if large:
         return Letter(contents[0], contents[1:])
     return Letter(memoryview(letter)[HEAD.size + PLACE.size * count :], contents)
 
 
-def _read(descriptor: int, offset: int, size_bytes: int) -> memoryview:
+def _read(words: Words, offset: int, size_bytes: int) -> memoryview:
     empty = getattr(sys.modules.get("numpy"), "empty", None)  # unlike a bytearray it is not cleared first
     content = rest = memoryview(bytearray(size_bytes) if empty is None else empty(size_bytes, "u1"))
+    if words.windows.read_into(content, offset):
+        return content
     while rest:
-        count = os.preadv(descriptor, [rest], offset)
+        count = os.preadv(words.handle, [rest], offset)
         if not count:
             raise Torn(f"{len(rest)} bytes of a letter are missing")
         rest = rest[count:]
@@ -216,7 +227,7 @@ class Outbox:
         if self._unread and self._area.let_bytes + size_bytes > MOST_UNREAD_BYTES:
             return None
         try:
-            letter, offsets = write(self._words.handle, self._area, pickle, buffers)
+            letter, offsets = write(self._words, self._area, pickle, buffers)
         except OSError:
             return None
         self._written += 1
@@ -278,7 +289,7 @@ class Mail:
         while self._returned:
             self._area.give_back(self._returned.popleft())
         try:
-            letter, offsets = write(self._words.handle, self._area, pickle, buffers)
+            letter, offsets = write(self._words, self._area, pickle, buffers)
         except OSError:
             return None
         return letter, Lease(offsets, len(pickle) + sum(map(len, buffers)), self._returned)
@@ -287,11 +298,10 @@ class Mail:
         self, line: int, runs: Sequence[tuple[Run, Sequence[memoryview]]]
     ) -> list[tuple[Run, list[memoryview | Letter]]]:
         """What a worker reports, with the letters among it read. Raises Torn."""
-        handle = self._words.handle
         received = []
         count = 0
         for run, bodies in runs:
-            received.append((run, [read(handle, body) if is_letter(body) else body for body in bodies]))
+            received.append((run, [read(self._words, body) if is_letter(body) else body for body in bodies]))
             count += sum(map(is_letter, bodies))
         self._words.view[line * LINE_WORDS + READ_WORD] += count
         return received

@@ -16,6 +16,7 @@ import mmap
 import os
 import sys
 
+from allcores.processes.windows import Windows
 from allcores.tasks.place import CORES, DREW, INDEX, INNER_THREADS
 
 LINE_WORDS = 8
@@ -30,9 +31,10 @@ class Words:
     Attributes:
         view: all words; a worker writes its own line there, without a detour.
         handle: what a child needs to open them: a descriptor (Windows: minus the number of the name).
+        windows: into what lies behind them in the same file.
     """
 
-    __slots__ = ("_map", "handle", "view")
+    __slots__ = ("_map", "handle", "view", "windows")
 
     def __init__(self, handle: int, size_bytes: int = 0) -> None:
         self.handle = handle
@@ -41,6 +43,7 @@ class Words:
         else:
             self._map = mmap.mmap(handle, size_bytes or min(os.fstat(handle).st_size, MOST_BYTES))
         self.view = memoryview(self._map).cast("Q")
+        self.windows = Windows(handle)
 
     @classmethod
     def create(cls, workers: int, room_bytes: int = 0) -> Words:
@@ -92,6 +95,7 @@ class Words:
 
     def close(self) -> None:
         """Gives the memory back; later calls do nothing."""
+        self.windows.close()
         self.view.release()
         self._map.close()
         if self.handle >= 0:

@@ -186,7 +186,7 @@ class Worker:
             self._run_items(start, stop, _one_by_one(items), None, epoch, timed)
 
     def _open(self, body: memoryview) -> Any:
-        return mail.read(self._memory.handle, body).open() if mail.is_letter(body) else pickling.loads(body)
+        return mail.read(self._memory, body).open() if mail.is_letter(body) else pickling.loads(body)
 
     def _run_items(
         self,
