@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from allcores.sklearn import compat
@@ -39,6 +40,8 @@ __all__ = [
 _before: list[str] = []  # the default that was there
 
 compat.register_parallel_backend(NAME, AllcoresBackend)
+if "sklearn.model_selection" in sys.modules:  # else it is imported with the first call that fits something
+    from allcores.sklearn import fits  # noqa: F401
 
 
 def install() -> None:
