@@ -53,3 +53,20 @@ def test_threads_for_items_that_wait_load_no_heavy_module():
     )
     assert {"allcores.engines.threads", "allcores.guard.verdict"} <= loaded
     assert not loaded.intersection({*HEAVY, "_pickle", "pickle", "socket", "subprocess"})
+
+
+@pytest.mark.parametrize(
+    ("name", "instead"),
+    [
+        ("Pool", "allcores.map"),
+        ("Parallel", "allcores.map"),
+        ("delayed", "allcores.map"),
+        ("Client", "allcores.Executor"),
+    ],
+)
+def test_what_other_libraries_call_it_is_answered_with_what_to_write_here(name, instead):
+    import allcores
+
+    with pytest.raises(AttributeError, match=f"has no attribute '{name}'; write {instead}"):
+        getattr(allcores, name)
+    assert not hasattr(allcores, "nothing_like_it")

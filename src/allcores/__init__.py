@@ -69,6 +69,16 @@ _HOMES = {
     ),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+_ELSEWHERE = {  # what other libraries call it, and what to write here
+    **dict.fromkeys(("Parallel", "Pool", "ThreadPool"), "allcores.map(function, items)"),
+    **dict.fromkeys(
+        ("imap", "imap_unordered"), "allcores.par(items, ordered=...).map(function), and walk over that"
+    ),
+    **dict.fromkeys(("ProcessPoolExecutor", "ThreadPoolExecutor"), "allcores.Executor()"),
+    "delayed": "allcores.map(function, items), which takes the function itself",
+    "apply_async": "allcores.Executor().submit(function, *arguments)",
+    "Client": "allcores.Executor()",
+}
 
 __all__ = [
     "AllcoresError",
@@ -106,7 +116,8 @@ def __getattr__(name: str) -> object:
     """Imports a public name when it is first used: workers, which share this package, need few."""
     home = _HOME_OF.get(name)
     if home is None:
-        raise AttributeError(f"module 'allcores' has no attribute {name!r}")
+        hint = f"; write {_ELSEWHERE[name]}" if name in _ELSEWHERE else ""
+        raise AttributeError(f"module 'allcores' has no attribute {name!r}{hint}")
     import importlib
 
     value: object = getattr(importlib.import_module(home), name)

@@ -108,7 +108,8 @@ class Plan:
         return f"Plan(engine={self.engine!r}, n_jobs={self.n_jobs})"
 
     def __str__(self) -> str:
-        workers = "in the calling thread" if self.engine == INLINE else f"with {self.n_jobs} workers"
+        some = f"with {self.n_jobs} worker{'s' * (self.n_jobs != 1)}"
+        workers = "in the calling thread" if self.engine == INLINE else some
         if self.most_jobs > self.n_jobs:
             workers += f" (growing up to {self.most_jobs} should the items wait)"
         lines = [f"{self.engine}, {workers}"]

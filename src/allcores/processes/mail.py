@@ -5,10 +5,11 @@ costs no descriptor. It is sparse. Behind the words and what workers print lies 
 one area for each worker, for results. An area is written by one side only, and its places are used again and
 again, since fresh memory costs many times the copy.
 
-It is read and written with `pread` and `pwrite` and never mapped: memory that cannot be had is an error of the
-write, and the content then goes through the channel; what was cut off is a short read. The receiver reads into
-memory of its own, so arrays are writable and nothing outlives a message. A place of the caller's is let as long
-as the chunk may have to be sent again; a place of a worker's until the caller has counted the letter as read.
+It is copied through windows (see ``windows``) where that is faster, else with `pread` and `pwrite`; either way memory
+that cannot be had is an error of the write, and the content then goes through the channel; what was cut off is a
+short read. The receiver reads into memory of its own, so arrays are writable and nothing outlives a message. A place
+of the caller's is let as long as the chunk may have to be sent again; a place of a worker's until the caller has
+counted the letter as read.
 """
 
 from __future__ import annotations

@@ -32,9 +32,8 @@ class Windows:
 
     def read_into(self, content: memoryview, offset: int) -> bool:
         """Fills ``content`` with what stands at ``offset``; whether that could be done."""
-        if os.fstat(self._descriptor).st_size < offset + len(
-            content
-        ):  # before a window makes it reach further
+        reaches_to = os.fstat(self._descriptor).st_size  # as long as no window makes it reach further
+        if reaches_to < offset + len(content):
             return False
         window = self._window(offset, len(content))
         if window is None:

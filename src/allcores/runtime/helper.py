@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 REACTOR_PATIENCE_SECONDS = 0.005
 TURN_SECONDS = 0.05
 PARK_AFTER_SECONDS = 0.1
+BRIEF_SECONDS = (
+    0.001  # an item: of such ones is believed what an earlier call has found, since a look costs them more
+)
 OVERDUE = 1.5  # times as long as items of the known cost take
 
 
@@ -96,7 +99,9 @@ class Helper:
             return
         each = caller.pump.scheduler.cost.each
         quiet_seconds = patience(each is None)
-        late_share = caller.planner.late_share if lateness.share is None else lateness.share
+        late_share = lateness.share
+        if late_share is None and each is not None and each < BRIEF_SECONDS:
+            late_share = caller.planner.late_share
         if each is not None and late_share is not None:  # what is known holds until they are overdue
             quiet_seconds = max(quiet_seconds, OVERDUE * each * caller.runs_items)
         elif each is not None and each > CHEAP_SECONDS:  # whether threads could help is not known yet
@@ -110,9 +115,8 @@ class Helper:
             return
         lateness.probe()
         if caller.away_since != since:
-            if (
-                caller.away_since is not None and caller.runs_items and not lateness.doubtful
-            ):  # others like these
+            others_run = caller.away_since is not None and caller.runs_items > 0  # that are like these
+            if others_run and not lateness.doubtful:
                 caller.planner.observe_lateness(lateness.share)
             return
         if self._imports.seen():

@@ -58,7 +58,9 @@ class SearchPlan:
     def __str__(self) -> str:
         if self.reason is not None:
             return f"the fits run plainly, and nothing is shared: {self.reason}"
-        lines = [f"{self.n_candidates} candidates, {self.n_fits} fits, with {self.n_jobs} workers"]
+        numbers = [(self.n_candidates, "candidate"), (self.n_fits, "fit"), (self.n_jobs, "worker")]
+        candidates, fits, workers = (f"{number} {what}{'s' * (number != 1)}" for number, what in numbers)
+        lines = [f"{candidates}, {fits}, with {workers}"]
         if self.n_units < self.n_fits:
             lines.append(f"- put together to {self.n_units} units of work")
         lines += [f"- shared {times} times: {what}" for what, times in self.shared.items()]
