@@ -1,11 +1,11 @@
-"""Parts of a crew's file, mapped: to copy through a map takes a third of the time that reading and writing take.
+"""Parts of a crew's file, mapped: what is copied through a map does not go through the system, which is slower.
 
 That is so once its pages are in place: the first time is not faster, and what is written for the first time is
 written by the system, which need not clear the pages before. So a place is written through a map when it had been
 written before, and read through one always.
 
-A map of a file that ends before it is a SIGBUS for whoever looks. So the file reaches to the end of every window as
-long as somebody may look; it is cut off only while no letter is under way, and who writes has it reach again.
+Who looks at a map behind the end of its file gets a SIGBUS. The file is cut off only while no letter is under way; who
+writes has it reach far enough first, with memory behind it, and who reads looks whether it does.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mmap import mmap
 
 WINDOW_BYTES = 1 << 28
-MOST_WINDOWS = 16  # up to Python 3.12 each of them keeps a descriptor
+MOST_WINDOWS = 8  # into one file; up to Python 3.12 each of them keeps a descriptor
 
 
 class Windows:
