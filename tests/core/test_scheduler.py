@@ -363,6 +363,17 @@ def test_a_caller_with_nothing_else_to_do_runs_what_was_at_hand_for_workers_that
     assert sent(scheduler.handle(happened.WorkerReady(0), 0.0)) == [do.Send(0, 3, 3, 6)]
 
 
+def test_who_answers_before_the_caller_has_begun_what_it_was_given_does_not_take_its_seat():
+    scheduler = Scheduler(Rules(length=9, chunksize=3, may_run_here=True))
+    scheduler.handle(happened.Planned(2, 2), 0.0)
+    for first in (0, 3, 6):
+        scheduler.handle(happened.Offered(first, 3), 0.0)
+    assert sent(scheduler.handle(happened.WorkerReady(0), 0.0)) == [do.Send(0, 0, 0, 3)]
+    assert scheduler.handle(happened.CallerWaits(), 0.0) == [do.RunHere(3, 3, 6)]
+    assert not sent(scheduler.handle(happened.WorkerReady(1), 0.0))
+    assert sent(scheduler.handle(happened.CallerWaits(), 0.0)) == [do.Send(1, 6, 6, 9)]
+
+
 def test_a_caller_is_never_given_what_may_have_killed_a_worker():
     scheduler = offered_cold(retries=3)
     scheduler.handle(happened.WorkerReady(1), 0.0)

@@ -69,10 +69,9 @@ class Scheduler:
         self._retrials = Retrials(rules.retries, rules.retry_wait_seconds)
         self._unsettled: dict[int, int] = {}  # chunk -> items of it that are not settled
         self._window = Window(rules)
-        self._ended = self._away = self._caller_runs = False
+        self._ended = self._away = self._caller_runs = self._aborted = False
         self._busy_workers = 0
         self._barren_losses = 0
-        self._aborted = False
 
     # -- the two ways in ------------------------------------------------------------------------------
 
@@ -406,6 +405,7 @@ class Scheduler:
             start, stop, chunk = piece = self._waiting.first
             if self.stop is None or start < self.stop:
                 self._waiting.remove(piece)
+                self._caller_runs = True  # at once: who answers before it has begun must not take its seat
                 commands.append(do.RunHere(chunk, start, stop))
 
     # -- dispatch -------------------------------------------------------------------------------------
