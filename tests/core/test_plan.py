@@ -144,6 +144,15 @@ def test_threads_do_not_compute_what_holds_the_gil_or_was_not_watched(late_share
     assert choose(sample, 100, Facts(2, COLD, gil=False), thread_safe=True).engine == THREADS
 
 
+def test_threads_that_must_be_loaded_first_compute_nothing_that_is_over_too_soon():
+    beside = computing(0.5 * MS, 5, late_share=0.0)
+    engines = [
+        choose(beside, left, Facts(2, COLD, loading_seconds=loading), thread_safe=True).engine
+        for left, loading in ((40, 0.0), (40, 6 * MS), (400, 6 * MS))
+    ]
+    assert engines == [THREADS, INLINE, THREADS]
+
+
 def test_one_core_computes_alone_however_safe_threads_are():
     plan = choose(computing(20 * MS, 5, late_share=0.0), 100, Facts(1, COLD), thread_safe=True)
     assert plan.engine == INLINE

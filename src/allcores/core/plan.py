@@ -63,6 +63,7 @@ class Facts(NamedTuple):
     gil: bool = True
     setup_seconds: float = 0.0  # what each worker does before its first item, threads too
     luggage_seconds: float = 0.0  # to pickle what the function carries, and to unpickle it again
+    loading_seconds: float = 0.0  # until threads may compute: the caller loads what judges and runs them
 
     @property
     def answer_seconds(self) -> float:
@@ -245,7 +246,7 @@ def _threads_seconds(sample: Sample, left: int, jobs: int, facts: Facts) -> floa
     cost, cpu = sample.seconds / sample.items, sample.cpu_seconds / sample.items
     waves = -(-left // jobs)
     if cpu >= WAITING_SHARE * cost:
-        return facts.setup_seconds + waves * cost + left * THREAD_DISPATCH_SECONDS
+        return facts.loading_seconds + facts.setup_seconds + waves * cost + left * THREAD_DISPATCH_SECONDS
     return facts.setup_seconds + max(waves * cost, left * (cpu + THREAD_DISPATCH_SECONDS))
 
 

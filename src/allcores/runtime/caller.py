@@ -23,10 +23,11 @@ from allcores.options import Options
 from allcores.processes import presence
 from allcores.processes.shortage import refusal
 from allcores.runtime import partial
+from allcores.runtime.engaging import engine_named
 from allcores.runtime.helper import Helper
 from allcores.runtime.inline import run_inline
 from allcores.runtime.opening import opened
-from allcores.runtime.planner import Planner, engine_named
+from allcores.runtime.planner import Planner
 from allcores.runtime.progress import Progress
 from allcores.runtime.pump import Here, Packed, Pump, Settled
 from allcores.runtime.rules import rules_for
@@ -78,8 +79,7 @@ class Caller:
         self.pump = Pump(
             rules_for(task, source, options, streaming, self.planner.may_run_here), options.ordered
         )
-        self._streaming = streaming
-        self._loop = loop
+        self._streaming, self._loop = streaming, loop
         self._probing = options.engine == "auto" and self.planner.awaited is None  # is it to be awaited?
         if options.engine in ("auto", ASYNCIO) and self.planner.at_the_end:
             self._probing, self.task = False, blocking(task)

@@ -35,14 +35,11 @@ from allcores.tasks.task import Task
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop
     from collections.abc import Iterator, Sequence
-    from contextvars import Context
     from typing import Any
 
     from allcores.core.chunks import Cost
     from allcores.core.events import Outcome
-    from allcores.engines.base import Engine
     from allcores.processes.start import Start
     from allcores.runtime.source import Source
 
@@ -50,6 +47,7 @@ MOST_AT_ONCE = 1000  # items that one event loop has in flight, unless n_jobs sa
 LEAST_SAMPLE_SECONDS = 0.0005
 COMPUTING_SHARE = 0.9
 LEAST_START_SECONDS = 0.02  # of the first workers of a process
+THREADS_MODULE, LOADING_SECONDS = "allcores.engines.threads", 0.006  # and with it the guard
 UNMEASURABLE_SECONDS = 1e-5  # an item of which one or two are timed
 ALIKE = 4.0  # times as dear, or as cheap, are items that may be of one kind
 DEARER = 1.5  # times as long: then items are of another kind
@@ -381,7 +379,8 @@ class Planner:
         setup_seconds = 0.0 if surroundings is None or staffed else surroundings.setup_seconds
         boot_seconds = 0.0 if staffed or presence.is_loaded() else LEAST_START_SECONDS
         luggage_seconds = 0.0 if staffed else self._luggage or 0.0
-        return Facts(cores, boot_seconds, gil_enabled(), setup_seconds, luggage_seconds)
+        loading_seconds = 0.0 if THREADS_MODULE in sys.modules else LOADING_SECONDS
+        return Facts(cores, boot_seconds, gil_enabled(), setup_seconds, luggage_seconds, loading_seconds)
 
     @contextlib.contextmanager
     def own_imports(self) -> Iterator[None]:
@@ -452,48 +451,6 @@ class Planner:
             with contextlib.suppress(OSError):  # a call that needs workers will say why there are none
                 self._workers_start().begin()
                 rent.forget()
-
-
-def engine_named(
-    name: str,
-    options: Options,
-    task: Task,
-    context: Context,
-    seats: budget.Seats,
-    workers: int,
-    loop: AbstractEventLoop | None = None,
-) -> Engine:
-    """A new engine for one job of the caller with this context, with so many workers to begin with.
-
-    ``loop`` is the event loop in which the job is awaited, if it is.
-
-    Raises Unpicklable where the function cannot travel.
-    """
-    if not isinstance(options.engine, str):
-        engine: Engine = options.engine.engine_for(task)
-        return engine
-    if name == THREADS:
-        from allcores.engines.threads import Threads
-
-        return Threads(task, context, cores=seats.share_of(workers), inner_threads=options.inner_threads)
-    if name == ASYNCIO:
-        from allcores.engines.event_loop import EventLoop, hint_at_amap
-
-        if loop is None:
-            hint_at_amap()
-        return EventLoop(task, context, loop, options.inner_threads)
-    if presence.obstacle() is None:
-        from allcores.processes.start import Start
-
-        Start(task).begin()  # it boots while the rest is loaded and the function is pickled
-    from allcores.engines.processes import Processes
-
-    return Processes(
-        task,
-        timed=options.timeout is not None,
-        inner_threads=seats.inner_threads(options.inner_threads, workers),
-        cores=seats.share_of(workers),
-    )
 
 
 def _name(engine: Any) -> str:
