@@ -336,6 +336,12 @@ def sent(commands):
     return [command for command in commands if isinstance(command, do.Send)]
 
 
+def done(worker, start, stop, seconds):
+    """A worker has ended a piece."""
+    outcome = Outcome(start, stop, VALUES, [0] * (stop - start))
+    return happened.ItemsDone(worker, [outcome], seconds, seconds, True)
+
+
 def offered_cold(**rules):
     """Two chunks are at hand for two workers that have not answered; the caller could run them as well."""
     scheduler = Scheduler(Rules(length=6, chunksize=3, may_run_here=True, **rules))
@@ -380,6 +386,30 @@ def test_a_caller_is_never_given_what_may_have_killed_a_worker():
     scheduler.handle(happened.WorkerLost(1, 1, 9, None, "it was killed"), 0.0)
     commands = scheduler.handle(happened.CallerWaits(), 0.0)
     assert do.RunHere not in [type(command) for command in commands]
+
+
+def test_what_weighs_nothing_is_offered_at_once_and_dealt_out_in_chunks_of_the_size_asked_for():
+    scheduler = scheduler_with(2, length=40, chunksize=3)
+    assert scheduler.wanted(0) == (3, 1)  # nobody knows yet what an item weighs
+    scheduler.handle(happened.Offered(0, 3, 30), 0.0)
+    scheduler.handle(happened.WorkerReady(0), 0.0)
+    scheduler.handle(done(0, 0, 3, seconds=3e-5), 0.0)
+    count, chunks = scheduler.wanted(3)
+    assert chunks == 1
+    assert count > 3
+    assert count % 3 == 0
+    commands = scheduler.handle(happened.Offered(3, count, 10 * count), 0.0)
+    assert sent(commands)
+    assert {command.stop - command.start for command in sent(commands)} == {3}
+    assert {command.chunk for command in sent(commands)} == {3}
+
+
+def test_what_is_heavy_is_offered_by_the_chunk_since_it_is_kept_until_the_last_item_is_done():
+    scheduler = scheduler_with(2, length=40, chunksize=3)
+    scheduler.handle(happened.Offered(0, 3, 3 << 20), 0.0)
+    scheduler.handle(happened.WorkerReady(0), 0.0)
+    scheduler.handle(done(0, 0, 3, seconds=3e-5), 0.0)
+    assert scheduler.wanted(3) == (3, 1)
 
 
 def test_no_more_workers_are_started_than_there_are_items():

@@ -67,7 +67,6 @@ class Scheduler:
         self._weights = Weights(rules.costs)
         self._checks = Checks()  # where there is a timeout
         self._retrials = Retrials(rules.retries, rules.retry_wait_seconds)
-        self._unsettled: dict[int, int] = {}  # chunk -> items of it that are not settled
         self._window = Window(rules)
         self._ended = self._away = self._caller_runs = self._aborted = False
         self._busy_workers = 0
@@ -108,6 +107,8 @@ class Scheduler:
             lacking = min(room, chunks.MOST_AT_HAND)  # and so on: any item may be the longest
         if lacking <= 0 or room <= 0 or self._window.is_full(pulled):
             return 0, 0
+        if self.rules.chunksize is not None:  # what is offered at once is cut
+            return min(size * min(lacking, self._window.light(size)), room), 1
         if size > 1:
             return min(size, room), 1  # the next one may be of another size
         return 1, min(lacking, room, self._window.payloads())
@@ -161,9 +162,10 @@ class Scheduler:
     def _offered(self, event: happened.Offered, now: float, commands: Commands) -> None:
         first, count, size_bytes = event
         self.offered += count
-        self._unsettled[first] = count
-        self._window.offered(first, size_bytes)
-        self._wait(first, first + count, first)
+        self._window.offered(first, count, size_bytes)
+        stop, size = first + count, self.rules.chunksize or count
+        for start in range(first, stop, size):
+            self._wait(start, min(start + size, stop), first)
         self._staff(commands)
         self._dispatch(now, commands)
 
@@ -202,12 +204,7 @@ class Scheduler:
 
     def _count_settled(self, count: int, chunk: int | None, commands: Commands) -> None:
         self.settled += count
-        if chunk is None:
-            return
-        self._unsettled[chunk] -= count
-        if not self._unsettled[chunk]:
-            del self._unsettled[chunk]
-            self._window.forget(chunk)
+        if chunk is not None and self._window.ends(chunk, count):
             commands.append(do.Forget(chunk))
 
     def _error_settled(self, index: int) -> None:
@@ -416,6 +413,7 @@ class Scheduler:
         Where the caller may run them itself, none goes to a worker that has not answered: it may take long to come,
         and what it holds nobody else can run. Where workers get nothing more, it runs all that waits.
         """
+        depths: dict[int, int] = {}  # by length of the piece
         while self._waiting:
             start, stop, chunk = piece = self._next_piece()
             if self.stop is not None and start >= self.stop:
@@ -426,7 +424,9 @@ class Scheduler:
                 continue
             seats = self._growth.workers - self._caller_runs  # the caller occupies one while it runs items
             lightest = 0 if self._busy_workers < seats else 1
-            found = self._loads.lightest(lightest, self._depth(stop - start))
+            if (size := stop - start) not in depths:
+                depths[size] = self._depth(size)
+            found = self._loads.lightest(lightest, depths[size])
             if found is None:
                 return
             load, number = found
