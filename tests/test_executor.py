@@ -635,6 +635,29 @@ def test_calls_run_at_the_same_time(make, tmp_path):
         assert list(executor.map(functools.partial(meet, tmp_path, others="abc"), "abc")) == list("abc")
 
 
+class SlowToPickle:
+    """A name that cannot travel before an event has been set."""
+
+    def __init__(self, name):
+        self.name = name
+        self.begun, self.may_go_on = threading.Event(), threading.Event()
+
+    def __reduce__(self):
+        self.begun.set()
+        assert self.may_go_on.wait(SECONDS)
+        return str, (self.name,)
+
+
+def test_calls_submitted_while_one_is_being_packed_have_a_worker_each(make, moves, tmp_path):
+    slow = SlowToPickle("a")
+    with make(3) as executor:
+        futures = [executor.submit(meet, tmp_path, slow, "abc")]
+        assert slow.begun.wait(SECONDS)
+        futures += [executor.submit(meet, tmp_path, name, "abc") for name in "bc"]
+        slow.may_go_on.set()
+        assert [each.result(2 * SECONDS) for each in futures] == list("abc")
+
+
 def test_no_call_waits_behind_another_while_a_worker_is_idle(make, tmp_path):
     with make(2) as executor:
         list(executor.map(double, range(50)))  # however cheap calls have been so far

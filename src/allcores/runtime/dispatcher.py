@@ -80,6 +80,7 @@ class Dispatcher:
         self._closing = False  # nothing is submitted any more; what was submitted is run
         self._killed = False
         self._room = False  # the thread sleeps, or is about to, and a worker is free
+        self._packing = False  # the thread has taken calls from the queue and not yet offered them
         self._thread: threading.Thread | None = None
         self._pid = os.getpid()
         self._pump = Pump(RULES, ordered=False, most_wait_seconds=NEVER_SECONDS)
@@ -155,7 +156,7 @@ class Dispatcher:
 
     def _staff(self) -> None:
         """One more worker where none is idle. Not left to the thread: at its end Python 3.12 starts no threads."""
-        wanted = min(self._max_workers, len(self._queue) + len(self._pump.chunks))
+        wanted = min(self._max_workers, len(self._queue) + self._packing + len(self._pump.chunks))
         if wanted > self._workers:
             self._workers = wanted
             self._pump.tell(Planned(wanted, wanted))
@@ -208,7 +209,8 @@ class Dispatcher:
         with self._lock:
             free = len(self._pump.chunks) < self._max_workers
             self._room = free and not self._queue
-            return self._queue.popleft() if free and self._queue else []
+            self._packing = free and not self._room
+            return self._queue.popleft() if self._packing else []
 
     def _finished(self) -> bool:
         return self._killed or (self._closing and not self._queue and not self._running)
@@ -222,7 +224,9 @@ class Dispatcher:
             return
         self._submitted += len(calls)
         self._running.update(enumerate(calls, first))
-        self._pump.submit(Offered(first, len(calls), payload.size_bytes), Packed(payload, None))
+        with self._lock:  # who submits meanwhile sees these in one place or the other
+            self._pump.offer(Offered(first, len(calls), payload.size_bytes), Packed(payload, None))
+            self._packing = False
 
     def _packed(self, first: int, calls: list[Call]) -> Payload | None:
         """The calls, ready to travel; those that cannot are taken out of the list. None if no call is left."""

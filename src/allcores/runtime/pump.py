@@ -129,6 +129,15 @@ class Pump:
         with self.exclusively():
             self.post(event)
 
+    def offer(self, event: Offered, packed: Packed) -> None:
+        """Posts an offer with its payload as soon as nobody else drives the pump."""
+        with self.exclusively():
+            self._offer(event, packed)
+
+    def _offer(self, event: Offered, packed: Packed) -> None:
+        self.chunks[event.first] = packed
+        self.post(event)
+
     def wanted(self, pulled: int) -> tuple[int, int]:
         """How many items to offer as a chunk, after ``pulled`` ones, and how many such chunks."""
         with self.exclusively():
@@ -156,10 +165,11 @@ class Pump:
         """Posts what was submitted while the lock was taken."""
         while self._mailbox:
             event, packed = self._mailbox.popleft()
-            if packed is not None:
+            if packed is None:
+                self.post(event)
+            else:
                 assert isinstance(event, Offered)
-                self.chunks[event.first] = packed
-            self.post(event)
+                self._offer(event, packed)
 
     def fail(self, error: BaseException) -> None:
         """Ends the job with this error as soon as no user code runs; any thread may call it."""
