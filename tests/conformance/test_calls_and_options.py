@@ -101,6 +101,11 @@ def test_negative_n_jobs_count_from_the_cores(way, tmp_path):
     assert max(running) <= ac.cpu_count()
 
 
+@pytest.mark.parametrize("count", [2, 3])
+def test_with_no_option_given_as_few_items_as_these_run_at_once_where_they_wait(count, tmp_path):
+    assert ac.map(functools.partial(on.meet, str(tmp_path), count), range(count)) == [True] * count
+
+
 @pytest.mark.parametrize("n_jobs", [2, 3])
 def test_so_many_items_do_run_at_once(parallel, n_jobs, tmp_path):
     met = parallel.map(

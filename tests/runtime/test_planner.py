@@ -244,10 +244,8 @@ def test_several_items_that_are_dearer_than_those_before_speak_for_those_to_come
     one = planner()
     ran(one, 1000, 0.01)
     one.item_begins()
-    assert one.plan(100, running=one.since_last_look(1000, 0.02, 0.02)).seconds[INLINE] == pytest.approx(
-        0.002
-    )
-    assert one.plan(100, running=one.since_last_look(1004, 0.06, 0.06)).seconds[INLINE] == pytest.approx(1.0)
+    assert one.plan(99, running=one.since_last_look(1000, 0.02, 0.02)).seconds[INLINE] == pytest.approx(0.002)
+    assert one.plan(99, running=one.since_last_look(1004, 0.06, 0.06)).seconds[INLINE] == pytest.approx(1.0)
 
 
 def test_one_item_that_is_dearer_counts_as_one():
@@ -256,7 +254,15 @@ def test_one_item_that_is_dearer_counts_as_one():
     one.item_begins()
     assert one.since_last_look(1, 0.4, 0.4) == (1, 0.4, 0.4)
     running = one.since_last_look(1, 0.91, 0.91)
-    assert one.plan(100, running=running).seconds[INLINE] == pytest.approx(10.0)
+    assert one.plan(99, running=running).seconds[INLINE] == pytest.approx(10.0)
+
+
+@pytest.mark.parametrize(("computing", "engine"), [(0.0, THREADS), (2.0, PROCESSES)])
+def test_two_items_are_worth_two_workers_while_the_first_one_goes_on(computing, engine):
+    one = planner()
+    one.item_begins([1])
+    plan = one.plan(1, running=one.since_last_look(1, 2.0, computing))
+    assert (plan.engine, plan.n_jobs) == (engine, 2)
 
 
 def test_what_was_seen_of_the_gil_is_believed_by_the_next_call_for_items_of_the_same_type():
@@ -307,17 +313,23 @@ def test_items_that_cost_something_else_altogether_are_of_another_kind():
     assert explained_after(0.001, 0.1) == pytest.approx(10.0)
 
 
-def planned_beforehand(seconds, engine, left=100, item=1, clean=0):
+def planned_beforehand(seconds, engine, left=100, item=1, clean=0, late_share=None):
     """What is planned before an item has run, where those of the call before took so long there."""
     one = planner()
     one.item_begins([item])
     priors.prior_of(one.task, item).remember(seconds, engine, seconds, seconds)
+    one.late_share = one.watch.prior.late_share = late_share
     one.watch.prior.clean = clean
     return one.plan_beforehand(left)
 
 
 def test_what_moved_last_time_moves_before_the_first_item_has_ended():
     assert planned_beforehand(ITEM, PROCESSES).engine == PROCESSES
+
+
+def test_what_stayed_last_time_moves_beforehand_where_it_is_known_what_it_is_and_now_worth_it():
+    assert planned_beforehand(ITEM, INLINE, late_share=1.0).engine == PROCESSES
+    assert planned_beforehand(5.0, INLINE, left=1, late_share=1.0).n_jobs == 2
 
 
 @pytest.mark.parametrize(

@@ -285,16 +285,20 @@ class Planner:
         self.watch.let_go()
 
     def plan_beforehand(self, left: int | None) -> Plan | None:
-        """The plan of the call before, where it is the same again; None if items are too short, or not yet watched."""
+        """The plan for all items, the first one too, from what a call before has found; None where that is too little.
+
+        That is so for short items, for those that nobody has watched yet, and where another engine was taken then.
+        """
         prior = self._prior
         if prior is None or not self.may_move or not self.watch.seen_before():
             return None
         if (prior.item_seconds or 0.0) < WARM_PATIENCE_SECONDS:
             return None
         before, self._last = self._last, prior.sample()
-        plan = self.plan(left)
+        plan = self.plan(None if left is None else left + 1)
         self._last = before
-        return plan if plan.engine == prior.engine != INLINE else None
+        known = plan.engine == prior.engine or (prior.engine == INLINE and prior.late_share is not None)
+        return plan if known and plan.engine != INLINE else None
 
     def plan(
         self, left: int | None, *, running: tuple[int, float, float] | None = None, staffed: bool = False
@@ -302,10 +306,12 @@ class Planner:
         """What to do with the items that are left.
 
         Args:
-            left: number of items, if known.
+            left: number of items that nobody has begun, if known.
             running: number of items that run now, and the seconds and CPU seconds they have taken so far.
             staffed: the workers have answered.
         """
+        if running is not None and left is not None:
+            left += 1  # before the one that runs has ended the caller is not free for the others
         plan, facts = self._settled(left, running, staffed)
         if plan.engine == INLINE and not staffed:
             missed = missed_seconds(plan, self._sample(running), left, facts, self._cap, self._refused)
