@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import sklearn
 from joblib import parallel_config
+from scipy.stats import loguniform
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.datasets import load_iris
 from sklearn.dummy import DummyClassifier
@@ -19,6 +20,7 @@ from sklearn.exceptions import FitFailedWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import (
     GridSearchCV,
+    KFold,
     RandomizedSearchCV,
     cross_val_predict,
     cross_val_score,
@@ -350,6 +352,18 @@ def compat_scorer():
         (DecisionTreeClassifier(random_state=3), {"random_state": None}, False),
         (LogisticRegression(), None, False),
         (make_pipeline(SVC()), None, False),
+        (search(), None, True),
+        (search(scoring=["accuracy", "f1_macro"], refit="accuracy"), None, True),
+        (search(RandomizedSearchCV, grid={"C": loguniform(0.1, 10)}, random_state=0), None, True),
+        (search(RandomizedSearchCV, grid={"C": [1.0]}), None, False),
+        (search(grid=[{"C": [1.0]}, {"kernel": ["rbf", "precomputed"]}]), None, False),
+        (search(), {"estimator__C": 2.0}, False),
+        (search(estimator=LogisticRegression()), None, False),
+        (search(scoring=len), None, False),
+        (search(scoring={"mine": len}, refit=False), None, False),
+        (search(refit=len), None, False),
+        (search(verbose=1), None, False),
+        (GridSearchCV(SVC(), {"C": [1.0]}, cv=KFold(shuffle=True)), None, False),
     ],
 )
 def test_only_what_stands_in_the_table_runs_in_threads(estimator, parameters, expected):
@@ -379,6 +393,19 @@ def test_fits_in_threads_leave_the_warning_filters_and_the_configuration_alone(t
         assert sklearn.get_config()["assume_finite"]
     assert len(threads) == 40
     assert warnings.filters == before
+
+
+def test_searches_of_the_table_run_in_threads_and_what_they_fit_in_the_same_ones(threads, monkeypatch):
+    expected = cross_val_score(search(), X, y, cv=5)
+    shown = []
+    monkeypatch.setattr(warnings, "showwarning", lambda message, *_: shown.append(str(message)))
+    before = list(warnings.filters)
+    np.testing.assert_array_equal(cross_val_score(search(n_jobs=-1), X, y, cv=5, n_jobs=2), expected)
+    assert len(threads) == 5 + 5 * 12
+    assert threading.get_ident() not in threads
+    assert len(set(threads)) <= 2
+    assert warnings.filters == before
+    assert not shown
 
 
 def test_an_engine_that_was_asked_for_is_taken(threads, processes):

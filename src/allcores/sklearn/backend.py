@@ -21,6 +21,7 @@ class AllcoresBackend(compat.ParallelBackendBase):
         nesting_level, inner_max_num_threads: see joblib.
         cores: that calls may count on; None: those of this machine.
         watcher: who is told of the fits of a search.
+        beside_others: see ``Terms``.
     """
 
     supports_retrieve_callback = True
@@ -34,17 +35,25 @@ class AllcoresBackend(compat.ParallelBackendBase):
         inner_max_num_threads: int | None = None,
         cores: int | None = None,
         watcher: Watcher | None = None,
+        beside_others: bool = False,
         **unused: Any,
     ) -> None:
         super().__init__(nesting_level=nesting_level, inner_max_num_threads=inner_max_num_threads)
         self._cores = cores
         self._watcher = watcher
+        self._beside_others = beside_others
         self.parallel: Any = None
         self._run: Whole | Background | None = None
         self._n_jobs = 1
 
     def __reduce__(self) -> tuple[Any, ...]:
         return AllcoresBackend, (self.nesting_level, self.inner_max_num_threads, self._cores)
+
+    def beside_others(self) -> AllcoresBackend:
+        """The same for a thread beside which others run tasks."""
+        return AllcoresBackend(
+            self.nesting_level, self.inner_max_num_threads, self._cores, self._watcher, beside_others=True
+        )
 
     def effective_n_jobs(self, n_jobs: int | None) -> int:
         """How many tasks can run at once. Raises ValueError for 0.
@@ -79,7 +88,13 @@ class AllcoresBackend(compat.ParallelBackendBase):
         if prefer == "threads" or require == "sharedmem":
             raise compat.FallbackToBackend(Threads(self.nesting_level, self._cores))
         if self.parallel is None:
-            own = AllcoresBackend(self.nesting_level, self.inner_max_num_threads, self._cores, self._watcher)
+            own = AllcoresBackend(
+                self.nesting_level,
+                self.inner_max_num_threads,
+                self._cores,
+                self._watcher,
+                self._beside_others,
+            )
             own.parallel = parallel
             raise compat.FallbackToBackend(own)
         self._n_jobs = workers
@@ -100,7 +115,7 @@ class AllcoresBackend(compat.ParallelBackendBase):
         """Takes a batch of tasks; ``callback`` is called with its outcome."""
         if self._run is None:
             nested, inner_threads = self.get_nested_backend(), self.inner_max_num_threads
-            terms = Terms(self._n_jobs, nested, inner_threads, self._watching())
+            terms = Terms(self._n_jobs, nested, inner_threads, self._watching(), self._beside_others)
             self._run = Whole(terms) if compat.wants_all_at_once(self.parallel) else Background(terms)
         self._run.submit(func, callback)
 

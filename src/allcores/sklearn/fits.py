@@ -85,8 +85,10 @@ class _Batch:
         The longest comes first, where nobody looks. A search of ours shows and keeps what is whole, candidate by
         candidate; and where errors are raised, it should be the earliest one's.
         """
-        if self._timeout is not None:  # for one fit: nothing can be shared
-            return self._alone(range(len(self._calls)))
+        if self._timeout is not None or self._terms.beside_others:
+            return self._alone(
+                range(len(self._calls))
+            )  # a time limit is one fit's; to share holds warnings back
         found = [Errand(unit.indices, unit) for unit in units(self._calls, workers=self._terms.n_jobs)]
         self.in_threads = self._may_run_in_threads(found)
         if self._terms.watcher is not None or not all(map(compat.may_fail, self._calls)):
@@ -133,6 +135,7 @@ class _Batch:
         function: Any = run_unit
         if self.in_threads:
             options["engine"] = "threads"
+        if self.in_threads or self._terms.beside_others:
             function = functools.partial(run_unit_in_thread, self._in_threads_seconds)
         if self._timeout is not None:
             options["engine"], options["timeout"] = "processes", self._timeout
@@ -146,12 +149,12 @@ class _Batch:
 
     def ended(self, seconds: float) -> None:
         """All of it took so long: what is to be known for later batches."""
-        if self._in_threads_seconds:
+        if self._in_threads_seconds and not self._terms.beside_others:
             wall, computing = map(sum, zip(*self._in_threads_seconds, strict=True))
             possible = min(1.0, ac.cpu_count() / self._terms.n_jobs)
             share = computing / max(wall * possible, 1e-9)
             warmth.took_in_threads(seconds, self._kind, share, run_unit)
-        elif self._terms.n_jobs > 1:
+        elif self._terms.n_jobs > 1 and not self._terms.beside_others:
             warmth.took_in_processes(seconds)
 
     def _failed(self, errand: Errand, error: BaseException) -> list[Errand]:
@@ -202,7 +205,7 @@ def run_unit_in_thread(
     began, computing_began = time.perf_counter(), time.thread_time()
     backend, n_jobs = around.nested
     config = {} if around.surroundings is None else around.surroundings.config
-    with joblib.parallel_config(backend=backend, n_jobs=n_jobs), config_context(**config):
+    with joblib.parallel_config(backend=backend.beside_others(), n_jobs=n_jobs), config_context(**config):
         results = unit.run(X, y)
     seconds.append((time.perf_counter() - began, time.thread_time() - computing_began))
     return results

@@ -43,12 +43,15 @@ class Terms(NamedTuple):
         nested: the backend for calls of Parallel inside a task, and its number of jobs.
         inner_threads: that BLAS and OpenMP may use in each worker; None: their share of the cores.
         watcher: who is told of fits (a search of ours), or None.
+        beside_others: whether the call is made in one of several threads, so that the warning filters, which belong
+            to all of them, must stay as they are.
     """
 
     n_jobs: int
     nested: tuple[Any, int | None]
     inner_threads: int | None = None
     watcher: Watcher | None = None
+    beside_others: bool = False
 
     def options(self) -> dict[str, Any]:
         """What every job of ours has in common."""

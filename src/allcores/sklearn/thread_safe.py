@@ -7,7 +7,7 @@ What is not listed is not unsafe: nobody has looked it up.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from numbers import Integral
 from typing import Any, NamedTuple
 
@@ -70,6 +70,10 @@ TABLE = (
     ),
 )
 ENTRIES = {name: entry for entry in TABLE for name in entry.names}
+SEARCHES = {  # what they try is as safe as the estimator is with each value
+    "sklearn.model_selection._search.GridSearchCV": "param_grid",
+    "sklearn.model_selection._search.RandomizedSearchCV": "param_distributions",
+}
 
 
 def may_share_a_process(calls: Sequence[FitCall]) -> bool:
@@ -89,9 +93,12 @@ def may_share_a_process(calls: Sequence[FitCall]) -> bool:
 
 
 def is_listed(estimator: Any, parameters: dict[str, Any]) -> bool:
-    """Whether an estimator with these parameters is in the table."""
+    """Whether an estimator with these parameters is in the table, or searches for parameters of one that is."""
     kind = type(estimator)
-    entry = ENTRIES.get(f"{kind.__module__}.{kind.__qualname__}")
+    name = f"{kind.__module__}.{kind.__qualname__}"
+    if name in SEARCHES:
+        return not parameters and _searches_what_is_listed(estimator, SEARCHES[name])
+    entry = ENTRIES.get(name)
     if entry is None:
         return False
     values = {**estimator.get_params(deep=False), **parameters}
@@ -100,6 +107,37 @@ def is_listed(estimator: Any, parameters: dict[str, Any]) -> bool:
             return False
     seed = values.get("random_state")
     return isinstance(seed, Integral) or (seed is None and not entry.draws)
+
+
+def _searches_what_is_listed(search: Any, candidates: str) -> bool:
+    """Whether a search calls nothing but scikit-learn, prints nothing, and tries only what is in the table."""
+    settings = search.get_params(deep=False)
+    scorers, grids = _listed(settings["scoring"]), _listed(settings[candidates])
+    if isinstance(settings["scoring"], dict):
+        scorers = list(settings["scoring"].values())
+    plain = (
+        all(isinstance(each, (str, type(None))) for each in scorers)
+        and isinstance(settings["refit"], (bool, str))
+        and isinstance(settings["cv"], (Integral, type(None)))
+        and isinstance(settings.get("random_state", 0), Integral)
+        and not settings["verbose"]
+        and all(isinstance(grid, dict) for grid in grids)
+    )
+    if not plain or not is_listed(settings["estimator"], {}):
+        return False
+    tried = (each for grid in grids for each in _tried(grid))
+    return all(is_listed(settings["estimator"], {name: value}) for name, value in tried)
+
+
+def _listed(setting: Any) -> list[Any]:
+    return list(setting) if isinstance(setting, (list, tuple, set)) else [setting]
+
+
+def _tried(grid: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Each parameter with each value that it may take; a distribution stands for all of its own."""
+    for name, values in grid.items():
+        for value in values if isinstance(values, Iterable) else (values,):
+            yield name, value
 
 
 def _same(value: Any, other: Any) -> bool:
