@@ -51,6 +51,22 @@ class config:  # noqa: N801  (used like a function, as contextlib.suppress is)
     ) -> None:
         _configured.reset(self._tokens.pop())
 
+    @staticmethod
+    def current() -> dict[str, Any]:
+        """The defaults that hold here and now: of the blocks around, and below these of the environment.
+
+        Raises:
+            ValueError: the environment asks for something that means nothing.
+
+        Example:
+            >>> import allcores as ac
+            >>> with ac.config(n_jobs=2, retries=1):
+            ...     with ac.config(retries=3):
+            ...         ac.config.current()
+            {'n_jobs': 2, 'retries': 3}
+        """
+        return with_defaults({})
+
 
 def with_defaults(given: dict[str, Any]) -> dict[str, Any]:
     """The options of a call, and for those that it leaves open the defaults that hold here and now."""

@@ -14,10 +14,17 @@ import numpy as np
 import pytest
 import sklearn
 from joblib import Parallel, delayed, parallel_config
+from sklearn.base import clone
+from sklearn.datasets import load_iris
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics.pairwise import linear_kernel
+from sklearn.multiclass import OneVsOneClassifier, OneVsRestClassifier
+from sklearn.svm import SVC
 
 import allcores as ac
 import allcores.sklearn
+from allcores.sklearn import calls, durations
 from allcores.sklearn.backend import AllcoresBackend
 
 pytestmark = pytest.mark.usefixtures("our_backend")
@@ -77,6 +84,32 @@ def test_threads_are_used_where_they_are_asked_for(hint):
     seen = Parallel(n_jobs=2, **hint)(delayed(thread)(x) for x in range(4))
     assert {process for _, process in seen} == {os.getpid()}
     assert threading.get_ident() not in {ident for ident, _ in seen}
+
+
+@pytest.mark.parametrize(
+    ("estimator", "in_threads"),
+    [(SVC(), True), (SVC(kernel=linear_kernel), False), (LogisticRegression(), False)],
+    ids=["in the table", "not as it is set", "not in it"],
+)
+def test_fits_of_clones_run_in_threads_if_the_table_has_them(estimator, in_threads, monkeypatch):
+    monkeypatch.setattr(durations, "FEW_VALUES", 0)
+    seen = set()
+    run = calls.run_calls_in_thread
+
+    def noting(*args):
+        seen.add(threading.get_ident())
+        return run(*args)
+
+    monkeypatch.setattr(calls, "run_calls_in_thread", noting)
+    X, y = load_iris(return_X_y=True)
+    before = list(warnings.filters)
+    for kind in (OneVsRestClassifier, OneVsOneClassifier):
+        expected = kind(clone(estimator)).fit(X, y).decision_function(X)
+        found = kind(clone(estimator), n_jobs=2).fit(X, y).decision_function(X)
+        np.testing.assert_array_equal(found, expected)
+    assert bool(seen) == in_threads
+    assert threading.get_ident() not in seen
+    assert warnings.filters == before
 
 
 def test_a_forest_grows_in_threads(processes):

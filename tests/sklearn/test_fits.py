@@ -48,7 +48,9 @@ pytestmark = pytest.mark.usefixtures("our_backend")
 
 @pytest.fixture
 def threads(monkeypatch):
-    """Where fits run, as they begin; no worker process was started yet, and none will be."""
+    """Where fits run, as they begin, however short; no worker process was started yet, and none will be."""
+    monkeypatch.setattr(durations, "SHORT_SECONDS", 0.0)
+    monkeypatch.setattr(durations, "FEW_VALUES", 0)
     monkeypatch.setattr(warmth, "_warm", threading.Event())
     monkeypatch.setattr(warmth, "_held_up", {})
     monkeypatch.setattr(warmth, "_start", lambda function: None)
@@ -393,6 +395,19 @@ def test_fits_in_threads_leave_the_warning_filters_and_the_configuration_alone(t
         assert sklearn.get_config()["assume_finite"]
     assert len(threads) == 40
     assert warnings.filters == before
+
+
+@pytest.mark.parametrize(
+    ("seconds", "in_threads"), [(None, 0), (0.001, 0), (0.1, 12)], ids=["little data", "short", "long"]
+)
+def test_no_thread_is_started_for_fits_that_are_short(threads, monkeypatch, seconds, in_threads):
+    monkeypatch.setattr(durations, "SHORT_SECONDS", 0.015)
+    monkeypatch.setattr(durations, "FEW_VALUES", 20_000)
+    monkeypatch.setattr(durations, "predicted", lambda calls: [seconds] * len(calls))
+    expected = search().fit(X, y)
+    threads.clear()
+    assert_same(search(n_jobs=2).fit(X, y).cv_results_, expected.cv_results_)
+    assert len(threads) == in_threads
 
 
 def test_searches_of_the_table_run_in_threads_and_what_they_fit_in_the_same_ones(threads, monkeypatch):

@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import allcores as ac
-from allcores.sklearn import compat
+from allcores.sklearn import compat, durations, thread_safe
 from allcores.sklearn.arguments import Repeated
 from allcores.sklearn.compat import Call
-from allcores.sklearn.terms import TRIES, Terms, outcomes, sets_for_all_threads
+from allcores.sklearn.terms import TRIES, Terms, engine_is_open, outcomes, sets_for_all_threads
 
 
 class Done:
@@ -92,10 +92,13 @@ class Whole:
 
     def _run_plainly(self) -> None:
         window = compat.lazily(self._parallel)
+        options, run = self._terms.options(), run_calls
+        if self._may_share_a_process():
+            options["engine"], run = "threads", run_calls_in_thread
         self._repeated = Repeated(call for calls, _ in self._queue for call in calls)
         items = self._items() if compat.more_to_pull(self._parallel) else list(self._items())
-        stream = ac.par(items, ordered=False, window=window, **self._terms.options()).map(
-            functools.partial(run_calls, self._repeated, self._terms.nested)
+        stream = ac.par(items, ordered=False, window=window, **options).map(
+            functools.partial(run, self._repeated, self._terms.nested)
         )
         with outcomes(stream) as values:
             for value in values:
@@ -106,6 +109,18 @@ class Whole:
                 self._callbacks.pop(number)(done)
                 if self._is_over():
                     return
+
+    def _may_share_a_process(self) -> bool:
+        """Whether all calls are fits that may run in threads and that have enough to do there."""
+        calls = [call for batch, _ in self._queue for call in batch]
+        return (
+            self._terms.n_jobs > 1
+            and not compat.more_to_pull(self._parallel)
+            and all(map(compat.is_fit_of_a_clone, calls))
+            and not durations.is_little(calls[0][1][1], len(calls))
+            and all(thread_safe.is_listed(call[1][0], {}) for call in calls)
+            and engine_is_open()
+        )
 
     def _is_over(self) -> bool:
         """Whether there is nothing more to do, or nobody wants it."""
@@ -186,6 +201,23 @@ def run_calls(
     backend, n_jobs = nested
     with joblib.parallel_config(backend=backend, n_jobs=n_jobs):
         return number, [function(*args, **kwargs) for function, args, kwargs in repeated.restored(calls)]
+
+
+def run_calls_in_thread(
+    repeated: Repeated, nested: tuple[Any, int | None], item: tuple[int, list[Call]]
+) -> tuple[int, list[Any]]:
+    """The same beside others: warning filters belong to all threads, and are the caller's already."""
+    import joblib
+    from sklearn import config_context
+
+    number, calls = item
+    backend, n_jobs = nested
+    surroundings = compat.surroundings_of(calls[0][0])
+    config = {} if surroundings is None else surroundings.config
+    with joblib.parallel_config(backend=backend.beside_others(), n_jobs=n_jobs), config_context(**config):
+        return number, [
+            compat.inner(function)(*args, **kwargs) for function, args, kwargs in repeated.restored(calls)
+        ]
 
 
 _begun: list[tuple[Repeated, tuple[Any, int | None]]] = []

@@ -118,6 +118,13 @@ _ARGUMENTS = frozenset(
     )
 )
 _CALLBACKS = frozenset(("caller", "callback_ctx"))  # since 1.9
+_FITS_OF_CLONES = frozenset(
+    (
+        "sklearn.multiclass._fit_binary",
+        "sklearn.multiclass._fit_ovo_binary",
+        "sklearn.multioutput._fit_estimator",
+    )
+)
 _FIRST = ("estimator", "X", "y")  # given by position
 _TAKEN = ("estimator", "X", "y", "train", "test", "parameters", "scorer", "fit_params", "score_params")
 
@@ -165,6 +172,13 @@ def is_fit(call: Call) -> bool:
 def is_of_sklearn(call: Call) -> bool:
     """Whether the function of a call is scikit-learn's own."""
     return str(getattr(inner(call[0]), "__module__", "")).startswith("sklearn.")
+
+
+def is_fit_of_a_clone(call: Call) -> bool:
+    """Whether all that a call does is to fit a clone of its first argument to the second one."""
+    function = inner(call[0])
+    name = f"{getattr(function, '__module__', '')}.{getattr(function, '__name__', '')}"
+    return name in _FITS_OF_CLONES and len(call[1]) > 1
 
 
 def fits(calls: Sequence[Call]) -> list[FitCall] | str:

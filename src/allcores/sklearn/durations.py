@@ -1,4 +1,4 @@
-"""How long fits took, so that the longest go first when the like of them comes again."""
+"""How long fits took: when the like of them comes again the longest go first, and nothing is started for short ones."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ from typing import Any, Protocol, TypeVar
 from allcores.sklearn.sharing import FitCall
 
 MOST_REMEMBERED = 10_000
+SHORT_SECONDS = 0.015  # to start threads for so much gains nothing
+FEW_VALUES = (
+    20_000  # in the data of all fits: estimators of the thread-safe table take about as long for so many
+)
 
 _seconds: dict[str, float] = {}  # of one fit and its scores, by what was fitted; the most recent last
 
@@ -33,6 +37,23 @@ def remember(names: Sequence[str], results: Sequence[Any]) -> None:
 def predicted(calls: Sequence[FitCall]) -> list[float | None]:
     """Seconds that each call of a batch took when it was last made with as many rows; None if it never was."""
     return [_seconds.get(name) for name in names_of(calls)] if _seconds else [None] * len(calls)
+
+
+def are_short(calls: Sequence[FitCall]) -> bool:
+    """Whether all calls together took next to no time when they were last made."""
+    known = predicted(calls)
+    return None not in known and sum(each or 0.0 for each in known) < SHORT_SECONDS
+
+
+def should_be_short(calls: Sequence[FitCall]) -> bool:
+    """Whether all calls together have little to do, where nobody knows how long they take."""
+    return None in predicted(calls) and is_little(calls[0].X, len(calls))
+
+
+def is_little(X: Any, fits: int) -> bool:
+    """Whether so many fits of estimators that are in the thread-safe table have little to do with this data."""
+    values: int = getattr(X, "size", FEW_VALUES)
+    return values * fits < FEW_VALUES
 
 
 def longest_first(errands: list[Indexed], calls: Sequence[FitCall]) -> list[Indexed]:

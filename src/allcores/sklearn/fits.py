@@ -73,7 +73,7 @@ class _Batch:
         self._around = Around(surroundings, terms.nested, tuple(classes))
         self._timeout = None if terms.watcher is None else terms.watcher.timeout
         self.results: list[Any] = [None] * len(calls)
-        self.in_threads = False
+        self.in_threads = self._short = False
         self._kind = tuple(classes)
         self._in_threads_seconds: list[
             tuple[float, float]
@@ -90,7 +90,8 @@ class _Batch:
                 range(len(self._calls))
             )  # a time limit is one fit's; to share holds warnings back
         found = [Errand(unit.indices, unit) for unit in units(self._calls, workers=self._terms.n_jobs)]
-        self.in_threads = self._may_run_in_threads(found)
+        self._short = durations.are_short(self._calls) and engine_is_open()
+        self.in_threads = not self._short and self._may_run_in_threads(found)
         if self._terms.watcher is not None or not all(map(compat.may_fail, self._calls)):
             return sorted(found, key=lambda errand: min(errand.indices))
         return durations.longest_first(found, self._calls)
@@ -103,6 +104,7 @@ class _Batch:
             )  # others hold back the warnings of the process
             and not warmth.prefers_processes(self._kind)
             and thread_safe.may_share_a_process(self._calls)
+            and not durations.should_be_short(self._calls)
             and engine_is_open()
         )
 
@@ -133,8 +135,8 @@ class _Batch:
     def _stream(self, errands: list[Errand]) -> ac.Stream:
         options = self._terms.options()
         function: Any = run_unit
-        if self.in_threads:
-            options["engine"] = "threads"
+        if self.in_threads or self._short:
+            options["engine"] = "threads" if self.in_threads else "inline"
         if self.in_threads or self._terms.beside_others:
             function = functools.partial(run_unit_in_thread, self._in_threads_seconds)
         if self._timeout is not None:
