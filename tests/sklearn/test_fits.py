@@ -357,6 +357,8 @@ def compat_scorer():
         (search(), None, True),
         (search(scoring=["accuracy", "f1_macro"], refit="accuracy"), None, True),
         (search(RandomizedSearchCV, grid={"C": loguniform(0.1, 10)}, random_state=0), None, True),
+        (search(grid={"C": np.array([0.1, 1.0])}), None, True),
+        (search(grid={"kernel": "rbf"}), None, True),  # scikit-learn will say what is wrong
         (search(RandomizedSearchCV, grid={"C": [1.0]}), None, False),
         (search(grid=[{"C": [1.0]}, {"kernel": ["rbf", "precomputed"]}]), None, False),
         (search(), {"estimator__C": 2.0}, False),

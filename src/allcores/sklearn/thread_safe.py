@@ -7,7 +7,7 @@ What is not listed is not unsafe: nobody has looked it up.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from numbers import Integral
 from typing import Any, NamedTuple
 
@@ -136,7 +136,8 @@ def _listed(setting: Any) -> list[Any]:
 def _tried(grid: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     """Each parameter with each value that it may take; a distribution stands for all of its own."""
     for name, values in grid.items():
-        for value in values if isinstance(values, Iterable) else (values,):
+        several = isinstance(values, (list, tuple)) or getattr(values, "ndim", 0) == 1
+        for value in values if several else (values,):
             yield name, value
 
 
