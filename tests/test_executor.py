@@ -658,6 +658,50 @@ def test_calls_submitted_while_one_is_being_packed_have_a_worker_each(make, move
         assert [each.result(2 * SECONDS) for each in futures] == list("abc")
 
 
+def test_who_submits_does_not_wait_for_a_thread_that_falls_asleep_just_then(make, tmp_path, monkeypatch):
+    with make(2) as executor:
+        blocked = executor.submit(pass_gate, tmp_path, "blocked")
+        assert wait_for(lambda: os.path.exists(tmp_path / "blocked"))
+        dispatcher = only_dispatcher()
+        pump, submitters = dispatcher._pump, []
+        between, looked, asleep = threading.Event(), threading.Event(), threading.Event()
+        exclusively, step, finished = pump.exclusively, pump.step, dispatcher._finished
+
+        def look_long_before_taking_it():
+            lock = exclusively()
+            if threading.current_thread() in submitters:
+                looked.set()
+                assert asleep.wait(SECONDS)
+            return lock
+
+        def fall_asleep(timeout):
+            if looked.is_set():
+                asleep.set()
+            step(timeout)
+
+        def come_between():
+            over = finished()
+            if submitters and not between.is_set():
+                between.set()
+                assert looked.wait(SECONDS)
+            return over
+
+        monkeypatch.setattr(pump, "exclusively", look_long_before_taking_it)
+        monkeypatch.setattr(pump, "step", fall_asleep)
+        monkeypatch.setattr(dispatcher, "_finished", come_between)
+        futures = []
+        submitter = threading.Thread(target=lambda: futures.append(executor.submit(double, 3)))
+        submitters.append(submitter)
+        dispatcher._ring()
+        assert between.wait(SECONDS)
+        submitter.start()
+        submitter.join(SECONDS)
+        in_time = [each.result(SECONDS) for each in futures]
+        open_gate(tmp_path)
+        assert in_time == [6]
+        assert blocked.result(SECONDS) == "blocked"
+
+
 def test_no_call_waits_behind_another_while_a_worker_is_idle(make, tmp_path):
     with make(2) as executor:
         list(executor.map(double, range(50)))  # however cheap calls have been so far

@@ -159,6 +159,8 @@ class Dispatcher:
         wanted = min(self._max_workers, len(self._queue) + self._packing + len(self._pump.chunks))
         if wanted > self._workers:
             self._workers = wanted
+            if (engine := self._pump.engine) is not None:
+                engine.ring()  # also if the thread sleeps not yet: it may fall asleep with the pump's lock in hand
             self._pump.tell(Planned(wanted, wanted))
 
     def _ring(self) -> None:
