@@ -61,3 +61,22 @@ class Together:
                 self._items = loads(self._body)
             body = dumps(self._items[start:stop], PROTOCOL)
         return [wire.frame_head(wire.PIECE, len(head) + len(body)) + head, body]
+
+
+class Several:
+    """Consecutive chunks of one size, each packed by itself; what is dealt out never reaches over a border."""
+
+    __slots__ = ("_parts", "_size", "form", "size_bytes")
+
+    def __init__(self, parts: Sequence[Each | Together], size: int) -> None:
+        self._parts = parts
+        self._size = size
+        self.form = 0
+        for part in parts:
+            self.form |= part.form
+        self.size_bytes = sum(part.size_bytes for part in parts)
+
+    def piece(self, start: int, stop: int, head: bytes) -> list[wire.Bytes]:
+        """The frame, in parts, that carries items [start, stop) of these."""
+        number, first = divmod(start, self._size)
+        return self._parts[number].piece(first, first + stop - start, head)

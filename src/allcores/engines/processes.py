@@ -17,7 +17,7 @@ from allcores.core.events import (
     WorkerLost,
     WorkerReady,
 )
-from allcores.engines.packed import Each, Together
+from allcores.engines.packed import Each, Several, Together
 from allcores.errors import StartError
 from allcores.processes import mail, pool, wire
 from allcores.processes.pool import shutdown
@@ -81,11 +81,13 @@ class Processes:
         inner_threads: int = 1,
         cores: int = 1,
         told: Job | Lasting | None = None,
+        chunksize: int | None = None,
     ) -> None:
         """Raises Unpicklable if the function cannot travel; starts nothing yet.
 
         ``told`` is what keeps in mind what workers know of ``__main__``.
         ``inner_threads`` and ``cores`` are what each worker has for its libraries and for calls of its own.
+        ``chunksize``: into pieces of so many items is cut what is packed.
         """
         reason = obstacle()
         if reason is not None:
@@ -94,6 +96,7 @@ class Processes:
             )
         self._task = task
         self._timed = timed
+        self._chunksize = chunksize
         aside = mail.Aside() if mail.is_possible() else None
         self._told = told or Job()
         self._function = self._told.dump_task(task, aside)
@@ -116,11 +119,22 @@ class Processes:
         """Seconds on the clock that all processes of this machine share."""
         return time.monotonic()
 
-    def pack(self, first: int, items: Sequence[Any]) -> Each | Together:
+    def pack(self, first: int, items: Sequence[Any]) -> Each | Together | Several:
         """Pickles plain items together, others each by itself. Raises Unpicklable, with the index."""
+        size = self._chunksize
+        if size is None or len(items) <= size:
+            return self._pack_together(items) or self._pack_each(first, items)
+        parts = [self._pack_together(items[start : start + size]) for start in range(0, len(items), size)]
+        plain_ones = [part for part in parts if part is not None]
+        return Several(plain_ones, size) if len(plain_ones) == len(parts) else self._pack_each(first, items)
+
+    def _pack_together(self, items: Sequence[Any]) -> Together | None:
         body = plain.dump_together(items)
-        if body is not None:
-            return Together(body, len(items), self._post(body, []) if mail.wants_letter(body, []) else None)
+        if body is None:
+            return None
+        return Together(body, len(items), self._post(body, []) if mail.wants_letter(body, []) else None)
+
+    def _pack_each(self, first: int, items: Sequence[Any]) -> Each:
         with self._packing:
             pickles, leases = [], []
             aside = mail.Aside() if mail.is_possible() else None
@@ -211,7 +225,7 @@ class Processes:
 
     def send(self, worker: int, payload: Payload, first: int, start: int, stop: int) -> None:
         """Writes items to the worker's channel, or queues them."""
-        assert isinstance(payload, Each | Together)
+        assert isinstance(payload, Each | Together | Several)
         crew = self._crew
         seat = crew.seat_of(worker) if crew is not None else None
         if crew is None or seat is None:

@@ -55,4 +55,5 @@ def engine_named(
         timed=options.timeout is not None,
         inner_threads=seats.inner_threads(options.inner_threads, workers),
         cores=seats.share_of(workers),
+        chunksize=options.chunksize if isinstance(options.chunksize, int) else None,
     )

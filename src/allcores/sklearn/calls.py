@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import allcores as ac
-from allcores.sklearn import compat, durations, thread_safe
+from allcores.sklearn import compat
 from allcores.sklearn.arguments import Repeated
 from allcores.sklearn.compat import Call
 from allcores.sklearn.terms import TRIES, Terms, engine_is_open, outcomes, sets_for_all_threads
@@ -113,10 +113,12 @@ class Whole:
     def _may_share_a_process(self) -> bool:
         """Whether all calls are fits that may run in threads and that have enough to do there."""
         calls = [call for batch, _ in self._queue for call in batch]
+        if compat.more_to_pull(self._parallel) or not all(map(compat.is_fit_of_a_clone, calls)):
+            return False
+        from allcores.sklearn import durations, thread_safe  # which load scikit-learn's part
+
         return (
             self._terms.n_jobs > 1
-            and not compat.more_to_pull(self._parallel)
-            and all(map(compat.is_fit_of_a_clone, calls))
             and not durations.is_little(calls[0][1][1], len(calls))
             and all(thread_safe.is_listed(call[1][0], {}) for call in calls)
             and engine_is_open()
