@@ -20,6 +20,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics.pairwise import linear_kernel
 from sklearn.multiclass import OneVsOneClassifier, OneVsRestClassifier
+from sklearn.multioutput import MultiOutputClassifier
 from sklearn.svm import SVC
 
 import allcores as ac
@@ -107,6 +108,10 @@ def test_fits_of_clones_run_in_threads_if_the_table_has_them(estimator, in_threa
         expected = kind(clone(estimator)).fit(X, y).decision_function(X)
         found = kind(clone(estimator), n_jobs=2).fit(X, y).decision_function(X)
         np.testing.assert_array_equal(found, expected)
+    labels = np.stack([y == 0, y == 1], axis=1)
+    expected = MultiOutputClassifier(clone(estimator)).fit(X, labels).predict(X)
+    found = MultiOutputClassifier(clone(estimator), n_jobs=2).fit(X, labels).predict(X)
+    np.testing.assert_array_equal(found, expected)
     assert bool(seen) == in_threads
     assert threading.get_ident() not in seen
     assert warnings.filters == before
