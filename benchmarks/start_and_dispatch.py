@@ -10,6 +10,7 @@ over a socketpair with as many messages in flight (dispatch).
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import pickle
@@ -108,23 +109,81 @@ def dispatch_bare() -> Numbers:
     return numbers
 
 
-def dispatch_maps() -> Numbers:
-    """The same through the front doors, with chunks of one item."""
-    import multiprocessing
-
+def dispatch_ours() -> Numbers:
+    """The same through the front door, with chunks of one item."""
     import allcores as ac
 
-    numbers = {}
+    return _maps(
+        "allcores.map, chunksize=1 (µs)",
+        lambda f, xs: ac.map(f, xs, engine="processes", n_jobs=WORKERS, chunksize=1),
+    )
+
+
+def dispatch_pool() -> Numbers:
+    """Pool."""
+    import multiprocessing
+
     with multiprocessing.Pool(WORKERS) as pool:
-        for _ in range(2):
-            began = time.perf_counter()
-            pool.map(work_plain.square, range(CHUNKS), chunksize=1)
-            numbers["Pool.map, chunksize=1 (µs)"] = _each(began)
+        return _maps("Pool.map, chunksize=1 (µs)", lambda f, xs: pool.map(f, xs, chunksize=1))
+
+
+def dispatch_executor() -> Numbers:
+    """The standard library's executor."""
+    from concurrent.futures import ProcessPoolExecutor
+
+    with ProcessPoolExecutor(WORKERS) as pool:
+        return _maps("ProcessPoolExecutor.map, chunksize=1 (µs)", lambda f, xs: list(pool.map(f, xs)))
+
+
+def dispatch_loky() -> Numbers:
+    """The executor of loky."""
+    from joblib.externals.loky import get_reusable_executor
+
+    pool = get_reusable_executor(max_workers=WORKERS)
+    return _maps("loky's executor, chunksize=1 (µs)", lambda f, xs: list(pool.map(f, xs)))
+
+
+def dispatch_joblib() -> Numbers:
+    """What joblib does with batches of one."""
+    from joblib import Parallel, delayed
+
+    with Parallel(n_jobs=WORKERS, batch_size=1) as parallel:
+        return _maps("joblib, batches of one (µs)", lambda f, xs: parallel(delayed(f)(x) for x in xs))
+
+
+def blocked() -> Numbers:
+    """What share of the time workers have nothing to do, while a consumer of 1 ms a result has unsent items.
+
+    Items wait 2.5 ms instead of computing: consumer and workers are three, and cores may be two.
+    """
+    import allcores as ac
+
+    iterations = round(machine.iterations_per_ms())
+    shares = []
+    for _ in range(2):
+        spans: dict[int, list[tuple[float, float]]] = {}
+        for pid, began, ended in ac.par(range(1000), engine="processes", n_jobs=WORKERS).map(work_plain.nap):
+            spans.setdefault(pid, []).append((began, ended))
+            work_plain.spin(iterations)
+        unsent_until = sorted(span for each in spans.values() for span in each)[900][0]
+        between = [
+            (before[1], after[0])
+            for each in spans.values()
+            for before, after in itertools.pairwise(each)
+            if after[0] <= unsent_until
+        ]
+        working = sum(unsent_until - each[0][0] for each in spans.values())
+        shares.append(sum(after - before for before, after in between) / working)
+    return {"workers blocked beside a consumer (%)": 100 * shares[-1]}
+
+
+def _maps(name: str, run: Callable[[Any, Any], Any]) -> Numbers:
+    """A call that warms up, and one that counts."""
     for _ in range(2):
         began = time.perf_counter()
-        ac.map(work_plain.square, range(CHUNKS), engine="processes", n_jobs=WORKERS, chunksize=1)
-        numbers["allcores.map, chunksize=1 (µs)"] = _each(began)
-    return numbers
+        run(work_plain.square, range(CHUNKS))
+        each = _each(began)
+    return {name: each}
 
 
 def death() -> Numbers:
@@ -203,7 +262,19 @@ def _echo() -> socket.socket:
 
 # -- who measures -----------------------------------------------------------------------------------------------
 
-MEASURED = (start_plain, start_numpy, dispatch_engine, dispatch_bare, dispatch_maps, death)
+MEASURED = (
+    start_plain,
+    start_numpy,
+    dispatch_engine,
+    dispatch_bare,
+    dispatch_ours,
+    dispatch_pool,
+    dispatch_executor,
+    dispatch_loky,
+    dispatch_joblib,
+    blocked,
+    death,
+)
 
 
 def interpreters() -> Numbers:

@@ -118,16 +118,13 @@ def __getattr__(name: str) -> object:
     if home is None:
         hint = f"; write {_ELSEWHERE[name]}" if name in _ELSEWHERE else ""
         raise AttributeError(f"module 'allcores' has no attribute {name!r}{hint}")
-    import importlib
-
-    value: object = getattr(importlib.import_module(home), name)
+    value: object = getattr(__import__(home, fromlist=[name]), name)
     globals()[name] = value
     return value
 
 
 if "ALLCORES_CHILD" not in os.environ:  # what every call needs: the first one is not the one to pay for it
-    import allcores.api
-    import allcores.stream  # noqa: F401
+    import allcores.api  # noqa: F401
 
 
 def __dir__() -> list[str]:

@@ -19,10 +19,16 @@ import struct
 import sys
 from collections import deque
 
+try:
+    from _pickle import PickleBuffer
+except ImportError:  # an interpreter whose pickle is written in Python
+    from pickle import PickleBuffer
+
 from allcores.processes import shelf
 from allcores.processes.wire import BrokenStream
 from allcores.processes.words import LINE_WORDS, give_back
 from allcores.tasks.pickling import loads, loads_slotted
+from allcores.tasks.plain import LARGE_BYTES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,7 +38,6 @@ if TYPE_CHECKING:
     from allcores.processes.wire import Bytes, Run
     from allcores.processes.words import Words
 
-LARGE_BUFFER_BYTES = 1 << 16  # smaller ones ride in the pickle
 LARGE_PICKLE_BYTES = 1 << 20  # smaller ones ride in the frame
 MOST_UNREAD_BYTES = 1 << 27  # of a worker's letters; what is more waits in the channel until the caller reads
 KEPT_BYTES = 1 << 26  # of memory, by a crew that is idle
@@ -44,7 +49,7 @@ READ_WORD = 4  # of a worker's line: how many of its letters the caller has read
 
 LETTER = 0  # a letter's first byte; a pickle's is 0x80
 HEAD = struct.Struct("=B?I")  # LETTER, whether the pickle is in the first place, number of places
-PLACE = struct.Struct("=QQ")  # offset, size in bytes
+PLACE = struct.Struct("=QQ?")  # offset, size in bytes, whether it is an object of type bytes
 
 
 class Torn(BrokenStream):
@@ -129,10 +134,14 @@ class Aside:
             raw = buffer.raw()
         except BufferError:  # not in one piece
             return True
-        if raw.nbytes < LARGE_BUFFER_BYTES:
+        if raw.nbytes < LARGE_BYTES:
             return True
         self.buffers.append(raw)
         return False
+
+    def beside(self, value: Any) -> Any:
+        """What is to be pickled for a value: large bytes are a buffer, which arrives as bytes."""
+        return PickleBuffer(value) if type(value) is bytes and len(value) >= LARGE_BYTES else value
 
 
 def is_possible() -> bool:
@@ -162,8 +171,9 @@ def write(words: Words, area: Area, pickle: bytes, buffers: Sequence[memoryview]
             if offset is None:
                 raise OSError("there is no room for more mail")
             offsets.append(offset)
-            head.append(PLACE.pack(offset, len(content)))
-            _write(words, memoryview(content), offset, area.was_used(offset))
+            memory = memoryview(content)
+            head.append(PLACE.pack(offset, len(memory), type(memory.obj) is bytes))
+            _write(words, memory, offset, area.was_used(offset))
     except BaseException:
         for offset in offsets:
             area.give_back(offset)
@@ -185,7 +195,8 @@ def read(words: Words, letter: Bytes) -> Letter:
     _, large, count = HEAD.unpack_from(letter)
     contents = []
     for number in range(count):
-        contents.append(_read(words, *PLACE.unpack_from(letter, HEAD.size + PLACE.size * number)))
+        offset, size_bytes, is_bytes = PLACE.unpack_from(letter, HEAD.size + PLACE.size * number)
+        contents.append((_read_bytes if is_bytes else _read)(words, offset, size_bytes))
     if large:
         return Letter(contents[0], contents[1:])
     return Letter(memoryview(letter)[HEAD.size + PLACE.size * count :], contents)
@@ -203,6 +214,11 @@ def _read(words: Words, offset: int, size_bytes: int) -> memoryview:
         rest = rest[count:]
         offset += count
     return content
+
+
+def _read_bytes(words: Words, offset: int, size_bytes: int) -> bytes:
+    content = words.windows.bytes_at(offset, size_bytes)
+    return bytes(_read(words, offset, size_bytes)) if content is None else content
 
 
 def worker_area(line: int) -> tuple[int, int]:

@@ -32,16 +32,19 @@ class Windows:
 
     def read_into(self, content: memoryview, offset: int) -> bool:
         """Fills ``content`` with what stands at ``offset``; whether that could be done."""
-        reaches_to = os.fstat(self._descriptor).st_size  # as long as no window makes it reach further
-        if reaches_to < offset + len(content):
-            return False
-        window = self._window(offset, len(content))
+        window = self._window_with(offset, len(content))
         if window is None:
             return False
         start = offset % WINDOW_BYTES
         with memoryview(window) as whole:
             content[:] = whole[start : start + len(content)]
         return True
+
+    def bytes_at(self, offset: int, size_bytes: int) -> bytes | None:
+        """What stands at ``offset``, or None where that could not be had."""
+        window = self._window_with(offset, size_bytes)
+        start = offset % WINDOW_BYTES
+        return None if window is None else window[start : start + size_bytes]
 
     def write(self, content: memoryview, offset: int) -> bool:
         """Writes ``content`` at ``offset``; whether that could be done. Raises OSError where there is no memory."""
@@ -53,6 +56,11 @@ class Windows:
         with memoryview(window) as whole:
             whole[start : start + len(content)] = content
         return True
+
+    def _window_with(self, offset: int, size_bytes: int) -> mmap | None:
+        """The same if the file reaches as far."""
+        reaches_to = os.fstat(self._descriptor).st_size  # as long as no window makes it reach further
+        return None if reaches_to < offset + size_bytes else self._window(offset, size_bytes)
 
     def _window(self, offset: int, size_bytes: int) -> mmap | None:
         """The one that all of this place is in, or None."""

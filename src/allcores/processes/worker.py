@@ -316,7 +316,7 @@ class Worker:
         if aside is None:
             return pickling.dumps(output, 5)
         try:
-            body = pickling.dumps(output, 5, buffer_callback=aside)
+            body = pickling.dumps(aside.beside(output), 5, buffer_callback=aside)
             if not mail.wants_letter(body, aside.buffers):
                 return body
             letter = self._outbox.post(body, aside.buffers)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 
 UNCHANGING = (int, float, complex, str, bytes, tuple, frozenset, type(None))
+WALKED_BEFORE, LONGEST_PIECE = 8, 512  # a piece may be as long as this part of the walk so far; items
 SLOW_PULL_SECONDS = 0.002  # a chunk is not waited for longer than this once it has an item
 
 
@@ -220,7 +221,8 @@ class Stretch(Sequence["Any"]):
         while len(piece):
             yield piece
             done += len(piece)
-            piece = self._source.take_if_next(self._first + done, min(self._size, self._length - done))
+            size = max(self._size, min(done // WALKED_BEFORE, LONGEST_PIECE))
+            piece = self._source.take_if_next(self._first + done, min(size, self._length - done))
         self._length = done
 
     def __len__(self) -> int:

@@ -11,7 +11,6 @@ from allcores.errors import LostWriteError, LostWriteWarning
 from allcores.options import Options
 from allcores.runtime.priors import Prior
 from allcores.runtime.source import UNCHANGING, Steps
-from allcores.runtime.users_line import warn
 from allcores.tasks.task import Task
 
 TYPE_CHECKING = False
@@ -160,4 +159,6 @@ class Watch:
             return
         if self.refuses:
             raise LostWriteError(text)
+        from allcores.runtime.users_line import warn
+
         warn(text, LostWriteWarning)

@@ -112,7 +112,7 @@ def dump_item(item: Any, index: int, aside: Any = None, known: Known = None) -> 
     ``aside`` may take large buffers out of the pickle (see ``mail.Aside``); for ``known`` see ``Mentions``.
     """
     try:
-        data = dumps(item, PROTOCOL, buffer_callback=aside)
+        data = dumps(item if aside is None else aside.beside(item), PROTOCOL, buffer_callback=aside)
         if MULTIPROCESSING_MAIN in sys.modules and MULTIPROCESSING_MAIN.encode() in data:
             raise ImportError(f"{MULTIPROCESSING_MAIN} cannot be imported elsewhere")
     except Exception as first:

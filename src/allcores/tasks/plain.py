@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 NUMBERS = frozenset((int, float, complex, bool, type(None)))
 TEXTS = frozenset((str, bytes))
 ATOMS = NUMBERS | TEXTS
+LARGE_BYTES = (
+    1 << 16
+)  # bytes, or another object's buffer, of this size travel beside their pickle where they can
 CONTAINERS = frozenset((dict, list, tuple, set, frozenset))
 PLAIN = ATOMS | CONTAINERS
 MOST_INSIDE = 100  # what a larger container holds costs more to look at than a pickle of its own does
@@ -41,8 +44,9 @@ def dump_together(items: Sequence[Any]) -> bytes | None:
     if type(items) not in SOURCES:
         return None
     try:
-        if ATOMS.issuperset(map(type, items)):
-            return dumps(list(items), 5)
+        types = set(map(type, items))
+        if types <= ATOMS:
+            return None if bytes in types and _are_large(items) else dumps(list(items), 5)
         if not _stand_alone(items):
             return None
         file = BytesIO()
@@ -50,6 +54,10 @@ def dump_together(items: Sequence[Any]) -> bytes | None:
         return file.getvalue()
     except Exception:
         return None  # not plain deep inside, changed by another thread meanwhile, or too large
+
+
+def _are_large(items: Sequence[Any]) -> bool:
+    return any(len(each) >= LARGE_BYTES for each in items if type(each) is bytes)
 
 
 def _stand_alone(items: Sequence[Any]) -> bool:
