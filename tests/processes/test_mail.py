@@ -184,6 +184,25 @@ def test_an_array_that_may_not_be_changed_stays_so(words):
     assert not mail.read(words, letter).open().flags.writeable
 
 
+@pytest.mark.parametrize("mapped", [True, False])
+def test_large_bytes_travel_beside_their_pickle_and_arrive_as_bytes(words, monkeypatch, mapped):
+    if not mapped:
+        monkeypatch.setattr(type(words.windows), "_window", lambda *place: None)
+    aside, content = mail.Aside(), b"content" * 100_000
+    data = dumps(aside.beside(content), 5, buffer_callback=aside)
+    assert len(data) < 20
+    assert aside.buffers[0].obj is content  # nothing was copied so far
+    found = mail.read(words, mail.Mail(words).post(data, aside.buffers)[0]).open()
+    assert type(found) is bytes
+    assert found == content
+
+
+def test_bytes_that_may_be_changed_and_short_ones_stay_in_their_pickle():
+    aside = mail.Aside()
+    for value in (b"short", bytearray(1 << 20), "text" * 100_000):
+        assert aside.beside(value) is value
+
+
 def test_small_buffers_stay_in_the_pickle():
     data, buffers = pickled([np.arange(10), b"x" * 100_000])
     assert not buffers

@@ -290,12 +290,12 @@ def test_what_was_seen_long_ago_is_forgotten():
     assert priors.prior_of(task, kinds[2]()).late_share is None
 
 
-def explained_after(cost, measured):
+def explained_after(cost, measured, items=1000):
     """Seconds for 100 items where those of an earlier call took so much each, and one that is measured now so much."""
     earlier = planner()
     earlier.item_begins([1])
     known = Cost()
-    known.observe(1000, 1000 * cost)
+    known.observe(items, items * cost)
     earlier.over(known, INLINE)
     one = planner()
     one.item_begins([1])
@@ -306,7 +306,25 @@ def explained_after(cost, measured):
 
 def test_a_whole_call_knows_better_than_a_few_items_what_they_cost():
     assert explained_after(0.001, 0.003) == pytest.approx(0.1)
-    assert explained_after(1e-7, 2e-6) == pytest.approx(1e-5)
+    assert explained_after(1e-7, 2e-6, items=100_000) == pytest.approx(1e-5)
+    assert explained_after(1e-7, 0.0, items=100_000) == pytest.approx(1e-5)
+
+
+def test_so_short_a_call_says_nothing_of_what_items_cost():
+    assert explained_after(3e-6, 2e-6, items=10) == pytest.approx(2e-4)
+
+
+def test_what_a_whole_call_took_is_no_first_impression():
+    known, first = Cost(), planner()
+    known.observe(1000, 1.0)
+    first.item_begins([1])
+    first.over(known, PROCESSES)
+    one = planner()
+    one.item_begins([1])
+    observed(one, 1, 0.001)
+    assert one.plan(250).engine == INLINE  # the others may well take less
+    one.lean_on_prior()
+    assert one.plan(250).engine == PROCESSES
 
 
 def test_items_that_cost_something_else_altogether_are_of_another_kind():

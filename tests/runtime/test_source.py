@@ -193,6 +193,16 @@ def test_others_may_take_what_a_stretch_has_not_come_to():
     assert len(stretch) == first == 11
 
 
+def test_pieces_of_a_stretch_grow_with_what_has_been_walked():
+    _, stretch = Source((range(20_000),)).ahead(20_000, 4)
+    lengths = [len(piece) for piece in stretch.pieces()]
+    assert lengths[:3] == [1, 4, 4]
+    assert sum(lengths) == 20_000
+    assert lengths == [*sorted(lengths[:-1]), lengths[-1]]
+    assert max(lengths) == 512
+    assert len(lengths) < 100
+
+
 def test_a_stretch_that_others_were_faster_to_is_empty():
     source = Source((list(range(10)),))
     assert source.take_if_next(0, 4) == [0, 1, 2, 3]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from allcores.tasks.plain import CONTAINERS, dump_together, holds_atoms
+from allcores.tasks.plain import CONTAINERS, LARGE_BYTES, dump_together, holds_atoms
 
 ATOMS = st.one_of(
     st.none(),
@@ -127,3 +127,8 @@ def test_what_holds_only_atoms_is_known(value):
 @pytest.mark.parametrize("value", [{"a": []}, [[]], {(): 1}, [Text()], list(range(1000))])
 def test_what_holds_more_than_atoms_is_known(value):
     assert not holds_atoms(value)
+
+
+def test_large_bytes_are_pickled_alone():
+    assert dump_together([b"x", b"y" * LARGE_BYTES]) is None
+    assert dump_together([b"x", b"y" * (LARGE_BYTES - 1)]) is not None

@@ -159,7 +159,8 @@ def choose(
     at_once = max(computing_jobs, waiting_jobs) if waits else computing_jobs
     threads = None
     if THREADS not in refused and (waits or (thread_safe and _computes_beside_the_gil(sample, facts))):
-        threads = _threads_seconds(sample, left, waiting_jobs if waits else computing_jobs, facts)
+        jobs = waiting_jobs if waits else computing_jobs
+        threads = _threads_seconds(sample, left, jobs, facts, grows=n_jobs is None)
     processes = _processes_seconds(sample, left, facts, at_once) if PROCESSES not in refused else None
     seconds = {INLINE: work, THREADS: threads, PROCESSES: processes}
     threads_gain = max(LEAST_GAIN_SECONDS, (LEAST_GAIN_SHARE if waits else LEAST_PROCESSES_GAIN_SHARE) * work)
@@ -170,7 +171,6 @@ def choose(
     if n_jobs == 1:
         return Plan(INLINE, 1, 1, seconds, partial(because, ONE_JOB))
     if threads is not None and work - threads > threads_gain and (waits or computing_jobs > 1):
-        jobs = waiting_jobs if waits else computing_jobs
         first = min(FIRST_WAITING, jobs) if waits and n_jobs is None else jobs
         return Plan(THREADS, first, jobs, seconds, partial(because, WAITING if waits else COMPUTING))
     if processes is not None and computing_jobs > 1 and _surely_pay(sample, left, facts, at_once):
@@ -241,13 +241,30 @@ def _computes_beside_the_gil(sample: Sample, facts: Facts) -> bool:
     return not facts.gil or (sample.late_share is not None and sample.late_share <= HOLDING_SHARE)
 
 
-def _threads_seconds(sample: Sample, left: int, jobs: int, facts: Facts) -> float:
+def _threads_seconds(sample: Sample, left: int, jobs: int, facts: Facts, *, grows: bool) -> float:
     """Items that wait share the GIL for what they compute; those that compute beside it share the cores."""
     cost, cpu = sample.seconds / sample.items, sample.cpu_seconds / sample.items
-    waves = -(-left // jobs)
     if cpu >= WAITING_SHARE * cost:
-        return facts.loading_seconds + facts.setup_seconds + waves * cost + left * THREAD_DISPATCH_SECONDS
+        return (
+            facts.loading_seconds
+            + facts.setup_seconds
+            + _waves(left, jobs, jobs) * cost
+            + left * THREAD_DISPATCH_SECONDS
+        )
+    waves = _waves(left, jobs, FIRST_WAITING if grows else jobs)
     return facts.setup_seconds + max(waves * cost, left * (cpu + THREAD_DISPATCH_SECONDS))
+
+
+def _waves(left: int, jobs: int, first: int) -> int:
+    """How often so many workers take an item each, where there are ``first`` of them at first, then twice as many.
+
+    >>> _waves(300, 64, 64), _waves(300, 64, 16), _waves(3, 64, 16), _waves(0, 2, 2)
+    (5, 6, 1, 0)
+    """
+    waves = 0
+    while left > 0 and first < jobs:
+        left, first, waves = left - first, min(2 * first, jobs), waves + 1
+    return waves + -(-max(0, left) // jobs)
 
 
 def _processes_seconds(sample: Sample, left: int, facts: Facts, jobs: int) -> float:

@@ -262,12 +262,16 @@ class Planner:
         """Where few items were measured: what a whole call took for each, unless these are of another kind."""
         known = None if self._prior is None else self._prior.item_seconds
         items, seconds, cpu_seconds = self._last
-        if known is None or not seconds or not items:
+        if known is None or not items:
             return
         each = self._seconds / self._items if self._items else seconds / items
         if each < UNMEASURABLE_SECONDS or known / ALIKE < each < known * ALIKE:
-            self._items, self._seconds, self._cpu_seconds = 1, known, known * min(1.0, cpu_seconds / seconds)
-            self._last = (1, known, self._cpu_seconds)
+            computed = known * (min(1.0, cpu_seconds / seconds) if seconds else 1.0)
+            self._last = self._items, self._seconds, self._cpu_seconds = (
+                2,
+                2 * known,
+                2 * computed,
+            )  # no first item
 
     def over(self, cost: Cost, engine: str, stranded: str | None = None) -> None:
         """The job is over: others may have its seats, and later calls know what its items took, and where.
@@ -279,7 +283,8 @@ class Planner:
         prior = self._prior
         if prior is not None and (stranded or (prior.stranded and self._transport.to_be_measured)):
             prior.stranded = stranded or self._transport.measure()
-        if self._prior is not None and cost.items and self._options.cost is None:
+        measurable = cost.items and cost.items * cost.mean > LEAST_SAMPLE_SECONDS
+        if self._prior is not None and measurable and self._options.cost is None:
             self._prior.remember(cost.mean, engine, *self._last[1:])
         self._transport.let_go()
         self.watch.let_go()
