@@ -15,6 +15,8 @@ from allcores.sklearn.compat import Surroundings
 from allcores.sklearn.sharing import FitCall, Unit, units
 from allcores.sklearn.terms import Terms, engine_is_open, outcomes, sets_for_all_threads
 
+MOST_LEFT_SHARE = 0.5  # of the calls, to be run one after another: where more would be left threads save more
+
 
 class Errand(NamedTuple):
     """A unit, and which calls of the batch its results belong to."""
@@ -85,23 +87,31 @@ class _Batch:
         The longest comes first, where nobody looks. A search of ours shows and keeps what is whole, candidate by
         candidate; and where errors are raised, it should be the earliest one's.
         """
-        if self._timeout is not None or self._terms.beside_others:
-            return self._alone(
-                range(len(self._calls))
-            )  # a time limit is one fit's; to share holds warnings back
+        everything = range(len(self._calls))
+        if (
+            self._timeout is not None or self._terms.beside_others
+        ):  # a time limit is one fit's; for the latter see below
+            return self._alone(everything)
         found = [Errand(unit.indices, unit) for unit in units(self._calls, workers=self._terms.n_jobs)]
         self._short = durations.are_short(self._calls) and engine_is_open()
-        self.in_threads = not self._short and self._may_run_in_threads(found)
+        if not self._short and self._may_run_in_threads():
+            shared = len(found) < len(
+                self._calls
+            )  # and a unit of several calls holds back the warnings of the process
+            if (
+                shared
+                and len(found) > MOST_LEFT_SHARE * len(self._calls)
+                and not warmth.processes_are_there()
+            ):
+                found, shared = self._alone(everything), False
+            self.in_threads = not shared
         if self._terms.watcher is not None or not all(map(compat.may_fail, self._calls)):
             return sorted(found, key=lambda errand: min(errand.indices))
         return durations.longest_first(found, self._calls)
 
-    def _may_run_in_threads(self, errands: list[Errand]) -> bool:
+    def _may_run_in_threads(self) -> bool:
         return (
             self._terms.n_jobs > 1
-            and all(
-                len(errand.indices) == 1 for errand in errands
-            )  # others hold back the warnings of the process
             and not warmth.prefers_processes(self._kind)
             and thread_safe.may_share_a_process(self._calls)
             and not durations.should_be_short(self._calls)
