@@ -28,7 +28,7 @@ class Window:
         self._held_bytes = 0
         self._payloads: dict[
             int, tuple[int, int]
-        ] = {}  # chunk: items of it that are not settled, all its bytes
+        ] = {}  # by chunk: its items that are not settled, all its bytes
         self._last_bytes = self._last_item_bytes = rules.window_bytes  # of the last payload
 
     def offered(self, chunk: int, items: int, size_bytes: int) -> None:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 import sys
 from sys import getrefcount
-from time import monotonic_ns, perf_counter, thread_time
+from time import monotonic_ns
 
 from allcores.processes import child, mail, wire
 from allcores.processes.loading import load, tell_failure
 from allcores.processes.output import Capture
+from allcores.processes.stopwatch import Stopwatch
 from allcores.processes.words import LINE_WORDS, Words
 from allcores.tasks import generators, inner_threads, notices, pickling, place, reached
 from allcores.tasks.plain import ALONE, CONTAINERS, MOST_CHARACTERS, NUMBERS, TEXTS, holds_atoms
@@ -119,7 +120,7 @@ class Worker:
         self._task = task
         self._capture = capture
         self._epoch = -1  # of the piece that came last
-        self._wall = self._cpu = 0.0
+        self._stopwatch = Stopwatch()
         self._may_draw = task.begin is None  # from generators that nobody seeded; asked once
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._let_go)
@@ -156,7 +157,7 @@ class Worker:
             notices.forget_repetitions()
         data = memoryview(body)[wire.PIECE_HEAD.size :]
         inner_threads.follow(self._words[place.INNER_THREADS])
-        self._wall, self._cpu = perf_counter(), thread_time()
+        self._stopwatch.start()
         try:
             loads = self._open if form & wire.LETTERS else pickling.loads
             if form & wire.TOGETHER:
@@ -353,13 +354,11 @@ class Worker:
 
     def _flush(self, report: Report, last: bool) -> None:
         """Sends a report; from here on no item is running."""
-        wall, cpu = perf_counter(), thread_time()
+        seconds, cpu_seconds = self._stopwatch.read()
         if self._may_draw:
             self._may_draw = False
             self._words[self._word + place.DREW] = generators.drawn()
-        head = wire.done_head(
-            wall - self._wall, cpu - self._cpu, last, self._letters, report.runs, report.bodies
-        )
+        head = wire.done_head(seconds, cpu_seconds, last, self._letters, report.runs, report.bodies)
         self._letters = False
         self._words[self._word] = 0
         child.flush_output()
@@ -380,7 +379,7 @@ class Worker:
             for body in bodies:
                 child.send(self._sock, body, before_end=blame)
         if not last:
-            self._wall, self._cpu = perf_counter(), thread_time()
+            self._stopwatch.start()
 
 
 def _dump_error(error: BaseException) -> bytes:

@@ -8,8 +8,8 @@ from contextlib import closing
 
 from allcores.processes import presence
 from allcores.runtime.importing import Imports
-from allcores.runtime.processor import RunDelay
 from allcores.runtime.urgency import urgent
+from allcores.tasks.run_delay import RunDelay
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

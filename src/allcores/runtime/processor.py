@@ -7,15 +7,13 @@ sleeps until they are done, its items do not wait in the sense of a network or a
 
 from __future__ import annotations
 
-import contextlib
-import os
 import sys
 import threading
 import time
 from collections.abc import Callable
-from io import FileIO
 
 from allcores.core.records import NamedTuple
+from allcores.tasks.run_delay import run_delay_clock
 
 own_threads: set[int] = set()  # native ids of threads of ours that ``threading`` does not list
 
@@ -66,58 +64,6 @@ def cpu_clock() -> Callable[[], float]:
         return time.monotonic  # nobody can tell: then a thread counts as computing all the time
     clock = time.pthread_getcpuclockid(threading.get_ident())
     return lambda: time.clock_gettime(clock)
-
-
-def run_delay_clock() -> Callable[[], float]:
-    """A function that tells how many seconds this thread was ready to run and had no core; any thread may call it.
-
-    The kernel's scheduler counts it (`schedstat`); where it does not, 0.
-    """
-    path = _schedstat()
-
-    def seconds() -> float:
-        try:
-            with FileIO(path) as file:  # not a bare descriptor, which Ctrl-C could leave open
-                return _run_delay(file.read(100))
-        except OSError:
-            return 0.0
-
-    return seconds
-
-
-class RunDelay:
-    """The same by a file that stays open until ``close``: a look gives the GIL away once.
-
-    Opening, reading and closing do that four times, and a thread that computes is held up each time as well.
-    """
-
-    def __init__(self) -> None:
-        self._file: FileIO | None = None
-        with contextlib.suppress(OSError):
-            self._file = FileIO(_schedstat())
-
-    def seconds(self) -> float:
-        """What was counted so far."""
-        if self._file is not None:
-            with contextlib.suppress(OSError):
-                return _run_delay(os.pread(self._file.fileno(), 100, 0))
-        return 0.0
-
-    def close(self) -> None:
-        """Nobody looks any more."""
-        if self._file is not None:
-            self._file.close()
-
-
-def _schedstat() -> str:
-    return f"/proc/self/task/{threading.get_native_id()}/schedstat"
-
-
-def _run_delay(schedstat: bytes | None) -> float:
-    try:
-        return int((schedstat or b"").split()[1]) / 1e9
-    except (IndexError, ValueError):
-        return 0.0
 
 
 def _thread_seconds(native_id: int) -> float:

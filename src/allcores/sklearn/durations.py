@@ -9,9 +9,7 @@ from allcores.sklearn.sharing import FitCall
 
 MOST_REMEMBERED = 10_000
 SHORT_SECONDS = 0.015  # to start threads for so much gains nothing
-FEW_VALUES = (
-    20_000  # in the data of all fits: estimators of the thread-safe table take about as long for so many
-)
+FEW_VALUES = 20_000  # in the data of all fits: those of the thread-safe table take about as long for so many
 
 _seconds: dict[str, float] = {}  # of one fit and its scores, by what was fitted; the most recent last
 

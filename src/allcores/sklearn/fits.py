@@ -77,9 +77,7 @@ class _Batch:
         self.results: list[Any] = [None] * len(calls)
         self.in_threads = self._short = False
         self._kind = tuple(classes)
-        self._in_threads_seconds: list[
-            tuple[float, float]
-        ] = []  # of each unit, and of its thread's processor
+        self._in_threads_seconds: list[tuple[float, float]] = []  # of each unit, and what its thread computed
 
     def errands(self) -> list[Errand]:
         """What there is to run.
@@ -87,24 +85,16 @@ class _Batch:
         The longest comes first, where nobody looks. A search of ours shows and keeps what is whole, candidate by
         candidate; and where errors are raised, it should be the earliest one's.
         """
-        everything = range(len(self._calls))
-        if (
-            self._timeout is not None or self._terms.beside_others
-        ):  # a time limit is one fit's; for the latter see below
-            return self._alone(everything)
+        calls = range(len(self._calls))
+        if self._timeout is not None or self._terms.beside_others:  # a time limit is one fit's
+            return self._alone(calls)
         found = [Errand(unit.indices, unit) for unit in units(self._calls, workers=self._terms.n_jobs)]
         self._short = durations.are_short(self._calls) and engine_is_open()
         if not self._short and self._may_run_in_threads():
-            shared = len(found) < len(
-                self._calls
-            )  # and a unit of several calls holds back the warnings of the process
-            if (
-                shared
-                and len(found) > MOST_LEFT_SHARE * len(self._calls)
-                and not warmth.processes_are_there()
-            ):
-                found, shared = self._alone(everything), False
-            self.in_threads = not shared
+            if len(found) > MOST_LEFT_SHARE * len(calls) and not warmth.processes_are_there():
+                found = self._alone(calls)
+            # Units of several hold back the warnings of the process.
+            self.in_threads = len(found) == len(calls)
         if self._terms.watcher is not None or not all(map(compat.may_fail, self._calls)):
             return sorted(found, key=lambda errand: min(errand.indices))
         return durations.longest_first(found, self._calls)
