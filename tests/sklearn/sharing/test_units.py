@@ -286,11 +286,43 @@ def test_a_memo_forgets_what_was_used_longest_ago():
     memo = Memo()
     memo.room_bytes = 250
     for name in "abc":
+        memo.call_begins()
         if name == "c":
             memo.recall("a")
+            memo.call_begins()
         value = np.zeros(100, dtype=np.int8)
         memo.keep(name, Entry(value, memo.learn(value), 0.0, [], None))
     assert [memo.recall(name) is not None for name in "abc"] == [True, False, True]
+
+
+def test_a_memo_keeps_what_the_last_two_calls_used_however_large():
+    memo = Memo()
+    memo.room_bytes = 1
+    kept = []
+    for call in "abc":
+        memo.call_begins()
+        for part in ("train", "test"):
+            memo.keep(call + part, Entry(np.zeros(100), memo.learn(part), 0.0, [], None))
+        kept.append([name for name in "abc" if memo.recall(name + "train") and memo.recall(name + "test")])
+    assert kept == [["a"], ["a", "b"], ["a", "b", "c"]]  # each was recalled by the call before
+    memo.call_begins()
+    memo.call_begins()
+    memo.keep("d", Entry(np.zeros(100), memo.learn("d"), 0.0, [], None))
+    assert [memo.recall(name + "train") for name in "abc"] == [None] * 3
+
+
+def test_what_is_shared_is_computed_once_however_little_room_there_is(monkeypatch):
+    search = GridSearchCV(PIPELINE, GRID, cv=3, refit=False)
+    counts = [counted(monkeypatch, kind, name) for kind, name in [(PCA, "_fit"), (PCA, "transform")]]
+    shared(search, X, y)
+    usual = [count() for count in counts]
+    assert max(usual) < 3 * 9
+    with (
+        mock.patch("allcores.sklearn.sharing.fold.LEAST_ROOM_BYTES", 1),
+        mock.patch("allcores.sklearn.sharing.fold.ROOM_IN_FOLDS", 0),
+    ):
+        shared(search, X, y)
+    assert [count() for count in counts] == [2 * each for each in usual]
 
 
 def test_a_search_with_a_tiny_memo_comes_to_the_same():

@@ -100,6 +100,7 @@ class Attempt:
 
     def run(self) -> Any:
         """Fit and score."""
+        self._fold.memo.call_begins()
         rewired = compat.rewired(self.split, self.score, self._clock)
         try:
             return self._call.run(rewired, self._fold.X, self._fold.y)

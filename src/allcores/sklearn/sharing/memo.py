@@ -1,7 +1,8 @@
 """What has been computed for a fold already, by what it was computed from.
 
 Things are known by tokens: a slice of the data and a result that was kept have one, anything else has none, so that
-only work on these very objects is ever shared. Room is bounded; what was used longest ago goes first.
+only work on these very objects is ever shared. Room is bounded; what was used longest ago goes first. What the
+last two calls used stays: most likely the next one needs it, and a call that shares nothing has as much in memory.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class Entry:
     It has a token unless something was drawn on the way, and nobody else may have it.
     """
 
-    __slots__ = ("log", "seconds", "size_bytes", "state", "token", "value")
+    __slots__ = ("log", "seconds", "size_bytes", "state", "token", "used_in", "value")
 
     def __init__(self, value: Any, token: Hashable, seconds: float, log: list[Shown], state: Any) -> None:
         self.value = value
@@ -36,6 +37,7 @@ class Entry:
         self.log = log
         self.state = state
         self.size_bytes = size_bytes(value)
+        self.used_in = 0  # the number of the call
 
 
 class Memo:
@@ -46,10 +48,13 @@ class Memo:
         self.room_bytes = LEAST_ROOM_BYTES
         self._entries: OrderedDict[Hashable, Entry] = OrderedDict()
         self._used_bytes = 0
-        self._known: dict[
-            int, tuple[Any, Hashable]
-        ] = {}  # by identity; that the thing is kept keeps its id its own
+        self._call = 0
+        self._known: dict[int, tuple[Any, Hashable]] = {}  # by identity; what is kept keeps its id its own
         self._tokens = count(1)
+
+    def call_begins(self) -> None:
+        """From here on what is used is used by another call."""
+        self._call += 1
 
     def learn(self, thing: Any, token: Hashable = None) -> Hashable:
         """Give a thing a token, a new one or that of its equal."""
@@ -85,15 +90,20 @@ class Memo:
         entry = self._entries.get(what)
         if entry is not None:
             self._entries.move_to_end(what)
+            entry.used_in = self._call
         return entry
 
     def keep(self, what: Hashable, entry: Entry) -> None:
         """Keep an entry, and drop old ones where there is no room."""
         self.drop(what)
         self._entries[what] = entry
+        entry.used_in = self._call
         self._used_bytes += entry.size_bytes
-        while self._used_bytes > self.room_bytes and len(self._entries) > 1:
-            self.drop(next(iter(self._entries)))
+        while self._used_bytes > self.room_bytes:
+            oldest = next(iter(self._entries))
+            if self._entries[oldest].used_in >= self._call - 1:
+                return
+            self.drop(oldest)
 
     def drop(self, what: Hashable) -> None:
         """Forget an entry, and the token of its value."""
