@@ -26,9 +26,8 @@ class Window:
         self._rules = rules
         self._taken = 0
         self._held_bytes = 0
-        self._payloads: dict[
-            int, tuple[int, int]
-        ] = {}  # by chunk: its items that are not settled, all its bytes
+        # By chunk: its items that are not settled, all its bytes.
+        self._payloads: dict[int, tuple[int, int]] = {}
         self._last_bytes = self._last_item_bytes = rules.window_bytes  # of the last payload
 
     def offered(self, chunk: int, items: int, size_bytes: int) -> None:

@@ -267,11 +267,12 @@ class Planner:
         each = self._seconds / self._items if self._items else seconds / items
         if each < UNMEASURABLE_SECONDS or known / ALIKE < each < known * ALIKE:
             computed = known * (min(1.0, cpu_seconds / seconds) if seconds else 1.0)
-            self._last = self._items, self._seconds, self._cpu_seconds = (
+            self._last = (
                 2,
                 2 * known,
                 2 * computed,
-            )  # no first item
+            )  # not one: the first item of a call may well be the dearest
+            self._items, self._seconds, self._cpu_seconds = self._last
 
     def over(self, cost: Cost, engine: str, stranded: str | None = None) -> None:
         """The job is over: others may have its seats, and later calls know what its items took, and where.

@@ -86,7 +86,8 @@ class _Batch:
         candidate; and where errors are raised, it should be the earliest one's.
         """
         calls = range(len(self._calls))
-        if self._timeout is not None or self._terms.beside_others:  # a time limit is one fit's
+        # A time limit is one fit's, and who shares holds warnings back.
+        if self._timeout is not None or self._terms.beside_others:
             return self._alone(calls)
         found = [Errand(unit.indices, unit) for unit in units(self._calls, workers=self._terms.n_jobs)]
         self._short = durations.are_short(self._calls) and engine_is_open()
