@@ -29,7 +29,7 @@ def logged(log, name, function, moved=size_of_result):
     return call
 
 
-WINDOWS = {"pwrite": "write", "preadv": "read_into"}
+WINDOWS = {"write": "pwrite", "read_into": "preadv", "bytes_at": "preadv"}
 
 
 def moved_by(log, name):
@@ -71,17 +71,17 @@ def count_memory(monkeypatch, log):
     """Logs what is written to and read from files, by its size, as "pwrite" and "preadv", through windows too."""
     for name in ("pwrite", "preadv"):
         monkeypatch.setattr(os, name, logged(log, name, getattr(os, name)))
-    for name, method in WINDOWS.items():
+    for method, name in WINDOWS.items():
         monkeypatch.setattr(Windows, method, through_window(log, name, getattr(Windows, method)))
 
 
 def through_window(log, name, method):
     """The method, which logs what it has moved like the system's call of this name would."""
 
-    def move(windows, content, offset):
-        moved = method(windows, content, offset)
+    def move(windows, *place):
+        moved = method(windows, *place)
         if moved:
-            log.append((name, len(content)))
+            log.append((name, len(moved if type(moved) is bytes else place[0])))
         return moved
 
     return move
@@ -126,14 +126,14 @@ class Counted:
 
 def count_in_worker(log):
     """Logs "send", "filled" (by a read), "dumps", "loads", "pwrite", "preadv", "lseek" and "thread_time"."""
-    from allcores.processes import child, mail, wire, worker
+    from allcores.processes import child, mail, stopwatch, wire
     from allcores.tasks import pickling
 
     for name in {"pwrite", "preadv", "lseek"} & set(vars(os)):
         setattr(os, name, logged(log, name, getattr(os, name)))
-    for name, method in WINDOWS.items():
+    for method, name in WINDOWS.items():
         setattr(Windows, method, through_window(log, name, getattr(Windows, method)))
-    worker.thread_time = logged(log, "thread_time", worker.thread_time, lambda *_: 0)
+    stopwatch.thread_time = logged(log, "thread_time", stopwatch.thread_time, lambda *_: 0)
     pickling.dumps = logged(log, "dumps", pickling.dumps)
     pickling.loads = logged(log, "loads", pickling.loads, lambda result, data, *_: len(data))
     mail.loads = logged(log, "loads", mail.loads, lambda result, data, *_: len(data))

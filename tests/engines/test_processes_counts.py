@@ -291,17 +291,22 @@ def most_bytes_at_a_time(found):
         tracemalloc.stop()
 
 
+def ones(size):
+    return np.ones(size, np.uint8)
+
+
 @needs_mail
-def test_a_large_array_is_written_once_and_read_once_and_no_pickle_contains_it(monkeypatch):
+@pytest.mark.parametrize("make", [ones, bytes], ids=["array", "bytes"])
+def test_a_large_item_is_written_once_and_read_once_and_no_pickle_contains_it(monkeypatch, make):
     log = []
-    array = np.ones(ARRAY_BYTES, np.uint8)
+    item = make(ARRAY_BYTES)
     with one_worker(Counted(len)) as engine:
         run(engine, [ASK])
         run(engine, [ASK])
         count_channels(engine._crew, log)
         count_pickles(monkeypatch, log)
         count_memory(monkeypatch, log)
-        assert run(engine, [array]) == [ARRAY_BYTES]
+        assert run(engine, [item]) == [ARRAY_BYTES]
         assert moved_by(log, "pwrite") == [ARRAY_BYTES]
         assert moved_by(log, "preadv") == []
         assert pickled_bytes(log) + sum(map(len, moved_by(log, "send"))) < 2000
@@ -313,15 +318,16 @@ def test_a_large_array_is_written_once_and_read_once_and_no_pickle_contains_it(m
 
 
 @needs_mail
-def test_a_large_result_is_written_once_and_read_once_too(monkeypatch):
+@pytest.mark.parametrize("make", [ones, bytes], ids=["array", "bytes"])
+def test_a_large_result_is_written_once_and_read_once_too(monkeypatch, make):
     log = []
-    with one_worker(Counted(lambda size: np.ones(size, np.uint8))) as engine:
+    with one_worker(Counted(lambda size: make(size))) as engine:
         run(engine, [ASK])
         run(engine, [ASK])
         count_channels(engine._crew, log)
         count_memory(monkeypatch, log)
-        (array,) = run(engine, [ARRAY_BYTES])
-        assert len(array) == ARRAY_BYTES
+        (result,) = run(engine, [ARRAY_BYTES])
+        assert len(result) == ARRAY_BYTES
         assert moved_by(log, "preadv") == [ARRAY_BYTES]
         assert moved_by(log, "pwrite") == []
         assert sum(moved_by(log, "recv_into")) < 1000

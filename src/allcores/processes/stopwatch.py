@@ -17,9 +17,8 @@ class Stopwatch:
     Example:
         >>> watch = Stopwatch()
         >>> watch.start()
-        >>> seconds, cpu_seconds = watch.read()
-        >>> 0 <= cpu_seconds <= seconds < 1
-        True
+        >>> [0 <= each < 1 for each in watch.read()]
+        [True, True]
     """
 
     __slots__ = ("_computed", "_delayed", "_run_delay", "_started")
