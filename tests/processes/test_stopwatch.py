@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from allcores.processes import stopwatch
 from allcores.processes.stopwatch import Stopwatch
 from allcores.tasks.run_delay import run_delay_clock
 
@@ -63,6 +64,22 @@ def test_items_that_wait_do(crowded_core):
     select.select([], [], [], 0.2)
     seconds, cpu_seconds = watch.read()
     assert cpu_seconds < 0.5 * seconds
+
+
+def test_what_was_lost_before_is_shared_out_and_not_all_taken_off_the_items_that_wait(monkeypatch):
+    clock = {"now": 0.0, "computed": 0.0, "delayed": 0.0}
+    monkeypatch.setattr(stopwatch, "perf_counter", lambda: clock["now"])
+    monkeypatch.setattr(stopwatch, "thread_time", lambda: clock["computed"])
+    monkeypatch.setattr(stopwatch, "run_delay_clock", lambda: lambda: clock["delayed"])
+    watch = Stopwatch()
+    clock.update(now=9.0, computed=5.0, delayed=4.0)
+    assert watch.read() == (9.0, 5.0)  # it computed most of the time: nobody looks
+    watch.start()
+    clock["now"] = 10.0
+    assert watch.read() == pytest.approx((1.0 - 0.1 * 4.0, 0.0))
+    watch.start()
+    clock["now"] = 11.0
+    assert watch.read() == (1.0, 0.0)
 
 
 def test_where_nobody_counts_nothing_is_taken_off(monkeypatch):

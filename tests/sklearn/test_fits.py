@@ -390,20 +390,6 @@ def test_fits_of_the_table_run_in_threads_unless_they_keep_each_other_waiting(
     assert len(threads) == fits_in_threads
 
 
-@pytest.mark.parametrize(
-    ("values", "there", "in_threads"),
-    [([1.0, 2.0, 3.0, 1.0], False, 16), ([1.0, 2.0, 3.0, 1.0], True, 0), ([1.0, 1.0, 1.0, 2.0], False, 0)],
-    ids=["few alike", "few alike, and processes are there", "most alike"],
-)
-def test_where_few_candidates_are_alike_threads_fit_all_of_them(threads, values, there, in_threads):
-    expected = search(grid={"C": values}).fit(X, y)
-    threads.clear()
-    if there:
-        warmth._warm.set()
-    assert_same(search(n_jobs=2, grid={"C": values}).fit(X, y).cv_results_, expected.cv_results_)
-    assert len(threads) == in_threads
-
-
 def test_fits_in_threads_leave_the_warning_filters_and_the_configuration_alone(threads):
     before = list(warnings.filters)
     with sklearn.config_context(assume_finite=True):

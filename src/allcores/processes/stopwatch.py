@@ -12,7 +12,8 @@ class Stopwatch:
     """Tells how long a thread worked since it was started, and how long it computed.
 
     A thread that had no core did not wait, in the sense of a network or a disk: on a busy machine all items would seem
-    to do that. It is looked up where items seem to wait, since a look takes some ten microseconds.
+    to do that. It is looked up where items seem to wait, since a look takes some ten microseconds; what has gathered
+    since the look before is shared out evenly over the time between.
 
     Example:
         >>> watch = Stopwatch()
@@ -21,11 +22,11 @@ class Stopwatch:
         [True, True]
     """
 
-    __slots__ = ("_computed", "_delayed", "_run_delay", "_started")
+    __slots__ = ("_computed", "_delayed", "_looked", "_run_delay", "_started")
 
     def __init__(self) -> None:
         self._run_delay = run_delay_clock()
-        self._delayed = self._run_delay()  # when that was looked up last
+        self._looked, self._delayed = perf_counter(), self._run_delay()
         self.start()
 
     def start(self) -> None:
@@ -34,8 +35,10 @@ class Stopwatch:
 
     def read(self) -> tuple[float, float]:
         """Seconds, and CPU seconds."""
-        seconds, cpu_seconds = perf_counter() - self._started, thread_time() - self._computed
+        now, cpu_seconds = perf_counter(), thread_time() - self._computed
+        seconds = now - self._started
         if cpu_seconds < WAITING_SHARE * seconds:
-            before, self._delayed = self._delayed, self._run_delay()
-            seconds = max(cpu_seconds, seconds - (self._delayed - before))
+            share = seconds / max(seconds, now - self._looked)
+            before, self._delayed, self._looked = self._delayed, self._run_delay(), now
+            seconds = max(cpu_seconds, seconds - share * (self._delayed - before))
         return seconds, cpu_seconds

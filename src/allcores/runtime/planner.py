@@ -267,11 +267,8 @@ class Planner:
         each = self._seconds / self._items if self._items else seconds / items
         if each < UNMEASURABLE_SECONDS or known / ALIKE < each < known * ALIKE:
             computed = known * (min(1.0, cpu_seconds / seconds) if seconds else 1.0)
-            self._last = (
-                2,
-                2 * known,
-                2 * computed,
-            )  # not one: the first item of a call may well be the dearest
+            # As two items: a single one would count as a first one, which may well be the dearest.
+            self._last = 2, 2 * known, 2 * computed
             self._items, self._seconds, self._cpu_seconds = self._last
 
     def over(self, cost: Cost, engine: str, stranded: str | None = None) -> None:

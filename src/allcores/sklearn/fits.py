@@ -15,8 +15,6 @@ from allcores.sklearn.compat import Surroundings
 from allcores.sklearn.sharing import FitCall, Unit, units
 from allcores.sklearn.terms import Terms, engine_is_open, outcomes, sets_for_all_threads
 
-MOST_LEFT_SHARE = 0.5  # of the calls, to be run one after another: where more would be left threads save more
-
 
 class Errand(NamedTuple):
     """A unit, and which calls of the batch its results belong to."""
@@ -91,11 +89,8 @@ class _Batch:
             return self._alone(calls)
         found = [Errand(unit.indices, unit) for unit in units(self._calls, workers=self._terms.n_jobs)]
         self._short = durations.are_short(self._calls) and engine_is_open()
-        if not self._short and self._may_run_in_threads():
-            if len(found) > MOST_LEFT_SHARE * len(calls) and not warmth.processes_are_there():
-                found = self._alone(calls)
-            # Units of several hold back the warnings of the process.
-            self.in_threads = len(found) == len(calls)
+        # Units of several calls hold back the warnings of the process.
+        self.in_threads = not self._short and len(found) == len(calls) and self._may_run_in_threads()
         if self._terms.watcher is not None or not all(map(compat.may_fail, self._calls)):
             return sorted(found, key=lambda errand: min(errand.indices))
         return durations.longest_first(found, self._calls)

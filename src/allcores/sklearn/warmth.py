@@ -26,12 +26,7 @@ _held_up: dict[Hashable, bool] = {}  # by what was fitted
 
 def prefers_processes(kind: Hashable) -> bool:
     """Whether processes have been started, and fits of this kind kept each other waiting in threads."""
-    return processes_are_there() and _held_up.get(kind, False)
-
-
-def processes_are_there() -> bool:
-    """Whether processes have been started."""
-    return _warm.is_set()
+    return _warm.is_set() and _held_up.get(kind, False)
 
 
 def took_in_processes(seconds: float) -> None:

@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 NUMBERS = frozenset((int, float, complex, bool, type(None)))
 TEXTS = frozenset((str, bytes))
 ATOMS = NUMBERS | TEXTS
-LARGE_BYTES = (
-    1 << 16
-)  # bytes, or another object's buffer, of this size travel beside their pickle where they can
+LARGE_BYTES = 1 << 16  # bytes and buffers from this size on travel beside their pickle, where they can
 CONTAINERS = frozenset((dict, list, tuple, set, frozenset))
 PLAIN = ATOMS | CONTAINERS
 MOST_INSIDE = 100  # what a larger container holds costs more to look at than a pickle of its own does
