@@ -27,6 +27,12 @@ def test_items_that_compute_are_no_reason_to_grow():
     assert served(Growth(2, 64), at_once=1000, cpu_share=0.9) == 2
 
 
+def test_two_short_items_that_somebody_took_the_core_from_are_no_reason_to_grow():
+    growth = Growth(2, 64)
+    assert [growth.observe(1, 0.002, 0.0005) for _ in range(4)] == [2, 2, 2, 2]
+    assert growth.observe(1, 0.002, 0.0005) == 16  # five of them are
+
+
 @given(
     st.integers(1, 20),
     st.integers(0, 60),

@@ -163,8 +163,8 @@ def test_a_worker_that_is_killed_while_it_writes_a_large_result_loses_that_alone
                 write(descriptor, data[: len(data) // 2], offset)
                 system.kill(system.getpid(), signal.SIGKILL)
 
-            def half_through_a_window(windows, data, offset):
-                copy(windows, data[: len(data) // 2], offset)
+            def half_through_a_window(windows, data, offset, backed):
+                copy(windows, data[: len(data) // 2], offset, backed)
                 system.kill(system.getpid(), signal.SIGKILL)
 
             system.pwrite, Windows.write = half, half_through_a_window

@@ -221,6 +221,36 @@ def test_memory_is_used_again_and_given_back(words):
     assert used_bytes(words) <= PAGE_BYTES
 
 
+def test_memory_is_made_sure_of_once_and_again_after_it_was_given_back(words, monkeypatch):
+    caller, worker = post_of(words)
+    content = pickled(np.ones(1 << 20, np.uint8))
+    written, made_sure = [], []
+    real_write, real_fallocate = os.pwrite, os.posix_fallocate
+
+    def pwrite(descriptor, data, offset):
+        written.append(len(data))
+        return real_write(descriptor, data, offset)
+
+    def fallocate(descriptor, offset, size_bytes):
+        made_sure.append(size_bytes)
+        real_fallocate(descriptor, offset, size_bytes)
+
+    def both():
+        caller.post(*content)
+        caller.receive(LINE, as_report(worker.post(*content)))
+
+    both()
+    monkeypatch.setattr(os, "pwrite", pwrite)
+    monkeypatch.setattr(os, "posix_fallocate", fallocate)
+    for _ in range(5):
+        both()
+    assert not written
+    assert set(made_sure) <= {1}  # the end of a window
+    caller.discard()
+    both()
+    assert written == [1 << 20] * 2
+
+
 def test_a_worker_that_dies_leaves_no_memory_and_the_next_one_of_its_line_begins_anew(words):
     caller, worker = post_of(words)
     before = used_bytes(words)

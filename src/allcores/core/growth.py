@@ -7,6 +7,9 @@ and doubles as long as the rate of finished items still rises with it.
 from __future__ import annotations
 
 WAITING_SHARE = 0.5  # items wait when they use the processor for less than this share of their time
+LEAST_WAITED_SECONDS = (
+    0.01  # by all items since the last look: less may be one that somebody took the core from
+)
 FIRST_WAITING = 16
 ENOUGH_SHARE = (
     0.75  # of the workers have finished an item: to wait for the slowest would cost a round each time
@@ -47,6 +50,8 @@ class Growth:
             self.settled = self._computed  # not at once: a worker's first item often pays for imports
             self._computed = True
             self._restart()
+            return self.workers
+        if self._seconds < LEAST_WAITED_SECONDS:
             return self.workers
         rate = (
             self.workers * self._done / max(self._seconds, 1e-9)

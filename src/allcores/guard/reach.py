@@ -73,7 +73,7 @@ class Frame(NamedTuple):
     free: dict[str, list[Thing]]
     rebound: dict[str, bool]  # whether to rebind this captured variable is a loss
     depth: int
-    returned: dict[Symbol, list[Thing]]  # by the calls in it that were followed already
+    resolved: dict[Symbol, list[Thing]]  # what was looked up, and what the calls returned that were followed
 
 
 class TooFar(Exception):
@@ -322,9 +322,6 @@ class Reach:
 
     def resolve(self, symbol: Symbol, frame: Frame) -> list[Thing]:
         """Everything that a symbol may stand for; nothing for what is new and of no known type."""
-        self._steps += 1
-        if self._steps > MOST_STEPS:
-            raise TooFar
         kind = symbol[0]
         if kind == CONST:
             return [Thing(None, "", symbol[1])]
@@ -332,6 +329,16 @@ class Reach:
             return frame.parameters.get(symbol[1], [])
         if kind == FREE:
             return frame.free.get(symbol[1], [])
+        found = frame.resolved.get(symbol)
+        if found is None:
+            found = frame.resolved[symbol] = self._looked_up(symbol, frame)
+        return found
+
+    def _looked_up(self, symbol: Symbol, frame: Frame) -> list[Thing]:
+        self._steps += 1
+        if self._steps > MOST_STEPS:
+            raise TooFar
+        kind = symbol[0]
         if kind == GLOBAL:
             return [self._global(symbol[1], frame)]
         if kind == IMPORT:
@@ -344,9 +351,7 @@ class Reach:
         if kind == EITHER:
             return [thing for each in symbol[1] for thing in self.resolve(each, frame)]
         if kind == CALL:
-            if symbol not in frame.returned:
-                frame.returned[symbol] = self._returned(symbol, frame)
-            return frame.returned[symbol]
+            return self._returned(symbol, frame)
         return []
 
     def _global(self, name: str, frame: Frame) -> Thing:

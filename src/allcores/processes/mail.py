@@ -46,6 +46,7 @@ WORKER_AREAS = 1 << 53
 WORKER_AREA_BYTES = 1 << 36
 SMALLEST_PLACE_BYTES = 1 << 16
 READ_WORD = 4  # of a worker's line: how many of its letters the caller has read
+CUT_WORD = 3  # of line 0: how many times the memory behind all places was given back
 
 LETTER = 0  # a letter's first byte; a pickle's is 0x80
 HEAD = struct.Struct("=B?I")  # LETTER, whether the pickle is in the first place, number of places
@@ -67,6 +68,7 @@ class Area:
         self._stop = stop
         self._let: dict[int, int] = {}  # offset: room
         self._free: dict[int, list[int]] = {}  # room: offsets
+        self._filled: dict[int, int] = {}  # offset: bytes with memory behind them
         self.let_bytes = 0
 
     def let(self, size_bytes: int) -> int | None:
@@ -89,6 +91,19 @@ class Area:
         end = offset + self._let[offset]
         before, self._used = self._used, max(self._used, end)
         return end <= before
+
+    def is_filled(self, offset: int, size_bytes: int) -> bool:
+        """Whether it is certain that there is memory behind so much of a place."""
+        return self._filled.get(offset, 0) >= size_bytes
+
+    def filled(self, offset: int, size_bytes: int) -> None:
+        """So much of a place was written."""
+        self._filled[offset] = max(size_bytes, self._filled.get(offset, 0))
+
+    def emptied(self) -> None:
+        """The memory behind all places was given back."""
+        self._used = self._start
+        self._filled.clear()
 
     def give_back(self, offset: int) -> None:
         """The place may be used again."""
@@ -173,7 +188,8 @@ def write(words: Words, area: Area, pickle: bytes, buffers: Sequence[memoryview]
             offsets.append(offset)
             memory = memoryview(content)
             head.append(PLACE.pack(offset, len(memory), type(memory.obj) is bytes))
-            _write(words, memory, offset, area.was_used(offset))
+            _write(words, area, memory, offset)
+            area.filled(offset, len(memory))
     except BaseException:
         for offset in offsets:
             area.give_back(offset)
@@ -181,8 +197,9 @@ def write(words: Words, area: Area, pickle: bytes, buffers: Sequence[memoryview]
     return b"".join(head) + (b"" if large else pickle), offsets
 
 
-def _write(words: Words, content: memoryview, offset: int, again: bool) -> None:
-    if again and words.windows.write(content, offset):
+def _write(words: Words, area: Area, content: memoryview, offset: int) -> None:
+    backed = area.is_filled(offset, len(content))
+    if area.was_used(offset) and words.windows.write(content, offset, backed):
         return
     while content:
         count = os.pwrite(words.handle, content, offset)
@@ -234,12 +251,16 @@ class Outbox:
         self._words = words
         self._read_word = line * LINE_WORDS + READ_WORD
         self._area = Area(*worker_area(line))
+        self._cuts = words.view[CUT_WORD]
         self._unread: deque[tuple[int, list[int]]] = deque()  # number of the letter, its places
         self._written = 0
 
     def post(self, pickle: bytes, buffers: Sequence[memoryview]) -> bytes | None:
         """A letter, or None where it cannot be had now."""
         self._take_back()
+        if self._cuts != (cuts := self._words.view[CUT_WORD]):
+            self._cuts = cuts
+            self._area.emptied()
         size_bytes = len(pickle) + sum(map(len, buffers))
         if self._unread and self._area.let_bytes + size_bytes > MOST_UNREAD_BYTES:
             return None
@@ -331,6 +352,8 @@ class Mail:
     def discard(self) -> None:
         """Gives back all memory, whoever else holds the file open."""
         if is_possible():
+            self._words.view[CUT_WORD] += 1
+            self._area.emptied()
             os.ftruncate(self._words.handle, self._start)
 
     def bury(self, line: int) -> None:

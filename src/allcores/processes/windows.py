@@ -46,12 +46,16 @@ class Windows:
         start = offset % WINDOW_BYTES
         return None if window is None else window[start : start + size_bytes]
 
-    def write(self, content: memoryview, offset: int) -> bool:
-        """Writes ``content`` at ``offset``; whether that could be done. Raises OSError where there is no memory."""
+    def write(self, content: memoryview, offset: int, backed: bool = False) -> bool:
+        """Writes ``content`` at ``offset``; whether that could be done. Raises OSError where there is no memory.
+
+        To make sure that there is some takes half as long as to write; who knows says ``backed``.
+        """
         window = self._window(offset, len(content))
         if window is None:
             return False
-        os.posix_fallocate(self._descriptor, offset, len(content))
+        if not backed:
+            os.posix_fallocate(self._descriptor, offset, len(content))
         start = offset % WINDOW_BYTES
         with memoryview(window) as whole:
             whole[start : start + len(content)] = content

@@ -1,7 +1,7 @@
 """A few words of memory that the caller and a crew's workers share.
 
 Line 0 holds the epoch, new with each job and when work is cancelled: a worker ends its piece when the epoch is not
-the one the piece was sent in.
+the one the piece was sent in; and how often the memory of the mail was given back (see ``mail``).
 Every other line belongs to one worker: [index of the running item + 1, or 0; the monotonic nanoseconds at
 which it began; up to where its output was sent, two words (see ``output``); how many of its letters the caller has
 read (see ``mail``)]. ``tasks.place`` names the words that tell a worker where it is. The memory has no name in the
