@@ -112,7 +112,7 @@ def is_listed(estimator: Any, parameters: dict[str, Any]) -> bool:
 def _searches_what_is_listed(search: Any, candidates: str) -> bool:
     """Whether a search calls nothing but scikit-learn, prints nothing, and tries only what is in the table."""
     settings = search.get_params(deep=False)
-    scorers, grids = _listed(settings["scoring"]), _listed(settings[candidates])
+    scorers, grids = _as_list(settings["scoring"]), _as_list(settings[candidates])
     if isinstance(settings["scoring"], dict):
         scorers = list(settings["scoring"].values())
     plain = (
@@ -129,7 +129,7 @@ def _searches_what_is_listed(search: Any, candidates: str) -> bool:
     return all(is_listed(settings["estimator"], {name: value}) for name, value in tried)
 
 
-def _listed(setting: Any) -> list[Any]:
+def _as_list(setting: Any) -> list[Any]:
     return list(setting) if isinstance(setting, (list, tuple, set)) else [setting]
 
 
