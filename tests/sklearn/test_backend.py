@@ -1,6 +1,8 @@
 """The joblib backend: what joblib asks of any, and what ours promises beyond."""
 
+import functools
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -25,8 +27,12 @@ from sklearn.svm import SVC
 
 import allcores as ac
 import allcores.sklearn
+from allcores.guard.process_wide import set_by
+from allcores.processes.interpreter import wanted_imports
+from allcores.runtime.priors import prior_of
 from allcores.sklearn import calls, durations
 from allcores.sklearn.backend import AllcoresBackend
+from allcores.tasks.task import Task
 
 pytestmark = pytest.mark.usefixtures("our_backend")
 
@@ -371,3 +377,21 @@ def test_a_first_cross_validation_imports_nothing_of_scikit_learn_that_it_does_n
         check=True,
     )
     assert set(done.stdout.split()) <= {"compose", "pipeline"}, "these take 40 ms each"
+
+
+def test_what_tasks_have_shown_is_known_of_tasks_of_the_same_kind_alone():
+    def prior(function, *args):
+        runner = calls.Runner(calls.run_calls, calls.kind_of((function, args, {})))
+        return prior_of(Task((("map", functools.partial(runner, None, None)),)), (0, []))
+
+    assert prior(max, 1, 2) is prior(max, 3, 4)
+    assert prior(max, 1, 2) is not prior(min, 1, 2)
+    assert prior(max, 1, 2) is not prior(max, "a", "b")
+
+
+def test_what_runs_tasks_says_what_it_sets_and_which_modules_it_wants():
+    runner = calls.Runner(calls.run_calls, "kind")
+    assert "sets the warning filters" in set_by(runner)
+    task, named = (Task((("map", functools.partial(each, None, None)),)) for each in (calls.run_calls, runner))
+    assert wanted_imports(named) == wanted_imports(task)
+    assert pickle.loads(pickle.dumps(runner)).func is calls.run_calls

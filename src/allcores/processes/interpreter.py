@@ -111,6 +111,7 @@ def directories_of(modules: list[str]) -> list[str]:
 def _functions(task: Task) -> list[Any]:
     functions: list[Any] = []
     for _, function in task.stages:
-        function = getattr(function, "func", function)
+        while (inner := getattr(function, "func", None)) is not None:
+            function = inner
         functions.append(getattr(function, "__func__", function))
     return functions

@@ -96,9 +96,10 @@ class Whole:
         if self._may_share_a_process():
             options["engine"], run = "threads", run_calls_in_thread
         self._repeated = Repeated(call for calls, _ in self._queue for call in calls)
+        kind = kind_of(self._queue[0][0][0])
         items = self._items() if compat.more_to_pull(self._parallel) else list(self._items())
         stream = ac.par(items, ordered=False, window=window, **options).map(
-            functools.partial(run, self._repeated, self._terms.nested)
+            functools.partial(Runner(run, kind), self._repeated, self._terms.nested)
         )
         with outcomes(stream) as values:
             for value in values:
@@ -189,6 +190,33 @@ class Background:
                 callback(Done(error=error) if error is not None else Done(future.result()))
 
         executor.submit(run_calls_here, calls).add_done_callback(done)
+
+
+class Runner:
+    """What runs batches of tasks, under the name of what these call: what tasks have shown says nothing of other ones.
+
+    Whoever looks through a partial looks through ``func`` here as well.
+    """
+
+    def __init__(self, func: Callable[..., Any], kind: str) -> None:
+        self.__dict__.update(func.__dict__)  # what it says of itself
+        self.func = func
+        self.__qualname__ = kind
+
+    def __call__(self, *args: Any) -> Any:
+        return self.func(*args)
+
+
+def kind_of(call: Call) -> str:
+    """The function of a task, and the types of its arguments, in words.
+
+    >>> kind_of((pow, (2, 3), {}))
+    'builtins.pow(int, int)'
+    """
+    function, args, _ = call
+    function = compat.inner(function)
+    name = getattr(function, "__qualname__", type(function).__qualname__)
+    return f"{getattr(function, '__module__', '')}.{name}({', '.join(type(each).__name__ for each in args)})"
 
 
 @sets_for_all_threads
