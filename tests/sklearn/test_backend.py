@@ -392,6 +392,8 @@ def test_what_tasks_have_shown_is_known_of_tasks_of_the_same_kind_alone():
 def test_what_runs_tasks_says_what_it_sets_and_which_modules_it_wants():
     runner = calls.Runner(calls.run_calls, "kind")
     assert "sets the warning filters" in set_by(runner)
-    task, named = (Task((("map", functools.partial(each, None, None)),)) for each in (calls.run_calls, runner))
+    task, named = (
+        Task((("map", functools.partial(each, None, None)),)) for each in (calls.run_calls, runner)
+    )
     assert wanted_imports(named) == wanted_imports(task)
     assert pickle.loads(pickle.dumps(runner)).func is calls.run_calls
