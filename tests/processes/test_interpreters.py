@@ -90,3 +90,14 @@ def test_modules_of_what_a_partial_holds_are_imported_in_advance():
     assert "numpy.linalg" not in interpreter.wanted_imports(Task((("map", len),)))
     held = functools.partial(len, (numpy.linalg.LinAlgError, [1]))
     assert "numpy.linalg" in interpreter.wanted_imports(Task((("map", held),)))
+
+
+def test_who_looks_for_imports_comes_to_an_end_with_an_object_that_has_every_attribute():
+    class Everything:
+        def __getattr__(self, name):
+            return Everything()
+
+        def __call__(self, item):
+            return item
+
+    assert isinstance(interpreter.wanted_imports(Task((("map", Everything()),))), list)

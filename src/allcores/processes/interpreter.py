@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 # if the function's own module has taken names from them, or the function itself imports them.
 NUMPY = "numpy"
 SAFE_TO_IMPORT = frozenset({"numpy", "pandas", "scipy", "sklearn", "joblib", "threadpoolctl"})
+FUNCTION: Any = type(lambda: None)
+MOST_WRAPPERS = 2  # around a function that may tell what it needs; an object may answer for ever
 
 CHILD = "ALLCORES_CHILD"  # tells the package that nobody in this process will call it soon
 
@@ -69,11 +71,13 @@ def wanted_imports(task: Task) -> list[str]:
     """The modules worth importing before the function comes: only such as the caller has imported."""
     names: dict[str, None] = {NUMPY: None}
     for function in _functions(task):
-        for value in list(getattr(function, "__globals__", {}).values()):
+        if type(function) is not FUNCTION:
+            continue
+        for value in list(function.__globals__.values()):
             home = getattr(value, "__module__", None) or getattr(value, "__name__", None)
             if isinstance(home, str):
                 names[home] = None
-        names.update(dict.fromkeys(_imported_inside(getattr(function, "__code__", None))))
+        names.update(dict.fromkeys(_imported_inside(function.__code__)))
     for _, function in task.stages:
         names.update(dict.fromkeys(_homes_of(getattr(function, "args", None))))
     return [name for name in names if name in sys.modules and name.partition(".")[0] in SAFE_TO_IMPORT]
@@ -81,8 +85,6 @@ def wanted_imports(task: Task) -> list[str]:
 
 def _imported_inside(code: Any) -> list[str]:
     """What the code may import by itself: every name in it that stands for something else drops out later."""
-    if code is None:
-        return []
     names = list(code.co_names)
     for constant in code.co_consts:
         if hasattr(constant, "co_names"):
@@ -111,7 +113,7 @@ def directories_of(modules: list[str]) -> list[str]:
 def _functions(task: Task) -> list[Any]:
     functions: list[Any] = []
     for _, function in task.stages:
-        while (inner := getattr(function, "func", None)) is not None:
-            function = inner
+        for _ in range(MOST_WRAPPERS):
+            function = getattr(function, "func", function)
         functions.append(getattr(function, "__func__", function))
     return functions
