@@ -2,10 +2,12 @@
 
 import itertools
 import weakref
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from allcores.runtime import source as source_module
 from allcores.runtime.source import Source
 
 
@@ -219,3 +221,17 @@ def test_a_list_that_shrinks_meanwhile_ends_where_it_ends():
     assert 150 <= len(seen) == source.pulled < 160
     assert not len(source.ahead(300, 4)[1])
     assert source.ended
+
+
+def test_dear_items_behind_cheap_ones_are_pulled_one_by_one(monkeypatch):
+    clock = {"seconds": 0.0}
+    monkeypatch.setattr(source_module, "time", SimpleNamespace(perf_counter=lambda: clock["seconds"]))
+    source = Source((list(range(10_000)),))
+    _, items = source.ahead(10_000, 256)
+    ahead = []
+    for item in items:
+        ahead.append(source.pulled - item - 1)
+        clock["seconds"] += 0.01 if item >= 5_000 else 0.000_005
+    assert 64 < max(ahead) <= 256  # cheap ones in pieces
+    assert max(ahead[:5_000][-200:]) <= 100  # of half a millisecond, however long the walk was
+    assert set(ahead[5_100:]) == {0}

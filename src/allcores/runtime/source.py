@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 UNCHANGING = (int, float, complex, str, bytes, tuple, frozenset, type(None))
 WALKED_BEFORE, LONGEST_PIECE = 8, 512  # a piece may be as long as this part of the walk so far; items
+PIECE_SECONDS = (
+    0.0005  # and as long as this, by the items before: dearer ones behind it should be for others to take
+)
 SLOW_PULL_SECONDS = 0.002  # a chunk is not waited for longer than this once it has an item
 
 
@@ -219,9 +222,11 @@ class Stretch(Sequence["Any"]):
         """The items as they are pulled: who walks over these walks over the sequence's own slices."""
         piece, done = self._begun, 0
         while len(piece):
+            began = time.perf_counter()
             yield piece
             done += len(piece)
-            size = max(self._size, min(done // WALKED_BEFORE, LONGEST_PIECE))
+            fit = int(PIECE_SECONDS * len(piece) / max(time.perf_counter() - began, 1e-9))
+            size = max(1, min(fit, max(self._size, min(done // WALKED_BEFORE, LONGEST_PIECE))))
             piece = self._source.take_if_next(self._first + done, min(size, self._length - done))
         self._length = done
 
